@@ -1,0 +1,38 @@
+"""What every test may ask for. Weights are fetched once a machine, into the same cache that the app uses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from voice.models import fetch
+from voice.weights import KOKORO_JA, SMOLLM2_135M, WHISPER_BASE
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def models_folder() -> Path:
+    return Path(os.environ.get("MODELS_DIR") or platformdirs.user_cache_path("kaiwa") / "models")
+
+
+@pytest.fixture(scope="session")
+def whisper_folder(models_folder: Path) -> Path:
+    return fetch(WHISPER_BASE, models_folder)
+
+
+@pytest.fixture(scope="session")
+def kokoro_folder(models_folder: Path) -> Path:
+    return fetch(KOKORO_JA, models_folder)
+
+
+@pytest.fixture(scope="session")
+def small_chat_model(models_folder: Path) -> Path:
+    """A model that answers fast, if not wisely."""
+    return fetch(SMOLLM2_135M, models_folder) / SMOLLM2_135M.files[0].name

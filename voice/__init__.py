@@ -1,0 +1,1 @@
+"""Kaiwa: talk to a language model by voice, in the browser."""

@@ -1,0 +1,132 @@
+"""English: what the user is told."""
+
+from __future__ import annotations
+
+from voice.texts.words import Words
+
+ENGLISH = Words(
+    sentences={
+        # What the user sent cannot be used.
+        "nothing_heard": "I could not hear any words. Please speak a little closer to the microphone and try again.",
+        "recording_too_long": "That recording is longer than {limit_seconds} seconds. Please say it in shorter pieces.",
+        "recording_too_large": "That file is larger than {limit_mb} MB. Please send a shorter recording, or only its sound.",
+        "unreadable_audio": "This file cannot be read as sound. Please record again, or send a WAV, MP3, M4A, OGG or WebM file.",
+        "empty_audio": "The recording is empty. Please check the microphone and record again.",
+        "empty_text": "There is nothing to send yet. Please type a message first.",
+        "text_too_long": "That message has {length} characters; the limit is {limit}. Please shorten it.",
+        # The chat model.
+        "chat_unreachable": "The chat model's server does not answer. Please try again in a moment.",
+        "chat_timeout": "The chat model did not answer within {seconds:g} seconds. Please try again.",
+        "chat_key_refused": "The chat model's server refuses the key. Please check OPENAI_API_KEY.",
+        "chat_quota": "The chat model's server is over its quota or busy. Please try again in a minute.",
+        "chat_model_missing": "The chat model's server does not know the model “{model}”. Please check OPENAI_MODEL.",
+        "chat_refused": "The chat model's server refused the request: {reason}",
+        "chat_filtered": "The chat model's content filter stopped this answer. Please ask in another way.",
+        "chat_said_nothing": "The chat model gave no answer. Please ask again, perhaps in other words.",
+        "chat_gone": "The language model on this machine stopped and could not be started again. Please restart Kaiwa.",
+        # Speech.
+        "recognition_failed": "The speech recognition failed. Please try again.",
+        "recognition_timeout": "The speech recognition took longer than {seconds:g} seconds. Please try a shorter recording.",
+        "voice_failed": "The voice failed, so this answer is text only.",
+        "voice_timeout": "The voice took longer than {seconds:g} seconds, so the rest of this answer is text only.",
+        # Models and installation.
+        "model_unavailable": (
+            "The model “{model}” can be had neither from its hub nor from its package. "
+            "Please check the network, or put the file {file} into {folder}."
+        ),
+        "disk_full": "The disk is full: {model} needs {needed_mb} MB in {folder}. Please free some room, or set MODELS_DIR.",
+        "models_folder_unwritable": "The models folder {folder} cannot be written. Please set MODELS_DIR to another one.",
+        "local_engines_missing": (
+            "The local engines are not installed. Please run pip install -r requirements.txt, "
+            "or set OPENAI_BASE_URL for the chat."
+        ),
+        # Serving.
+        "port_taken": "Port {port} is taken. Please stop the other program, or choose another port: --port {another}",
+        "openai_not_configured": "CHAT_ENGINE is openai, but neither OPENAI_BASE_URL nor OPENAI_API_KEY is set.",
+        "speech_model_broken": "The speech recognition model in {folder} is missing or damaged. Please delete that folder and start Kaiwa again.",
+        "model_not_on_hub": "The Hugging Face hub has no file {file}, or does not show it without a token. Please check LOCAL_CHAT_MODEL and HF_TOKEN.",
+        "turn_broke": "Something went wrong inside Kaiwa, and it has been logged. Please try again.",
+        "chat_lost": "The language model stopped in the middle of the answer. It starts again with your next question; please ask once more.",
+        "chat_model_unnamed": "The chat model's server does not list its models. Please set OPENAI_MODEL.",
+        "model_file_missing": "There is no file {file}. Please check LOCAL_CHAT_MODEL.",
+        "model_file_broken": "The model {file} cannot be loaded. Please check that it is a whole GGUF file.",
+    },
+    page={
+        "transcript": "Conversation",
+        "welcome": "### Say something\nPress **Record**, speak, and press **Stop**. Or type a message.",
+        "record": "Speak, or drop a recording",
+        "type": "Message",
+        "type_here": "Type a message…",
+        "stop": "Stop",
+        "clear": "New conversation",
+        "reply_sound": "Spoken reply",
+        "language": "Language you speak",
+        "voice": "Voice",
+        "voice_info": "It speaks the phrases of its own language; others get that language's voice.",
+        "hear_voice": "Hear this voice",
+        "voice_sample": "Sample",
+        "speed": "Speaking speed",
+        "persona": "Persona",
+        "persona_info": "Choose one, or describe your own.",
+        "automatic": "Automatic",
+    },
+    phases={
+        "warming": "Waking up the engines…",
+        "ready": "Ready when you are",
+        "recognising": "Recognising what you said",
+        "thinking": "Thinking",
+        "writing": "Answering",
+        "speaking": "Speaking",
+        "answered": "Answered",
+        "stopped": "Stopped",
+    },
+    spoken_hints={
+        "code": "I have put the code in the transcript.",
+        "table": "I have put the table in the transcript.",
+        "link": "the link",
+    },
+    stopped_mark="stopped",
+    engine_roles=("hears", "thinks", "speaks"),
+    voice_sample="Hello! This is how I sound. Shall we talk?",
+    language_names={
+        "auto": "Find out by itself",
+        "ja": "Japanese (日本語)",
+        "en": "English",
+        "zh": "Chinese (中文)",
+        "ko": "Korean (한국어)",
+        "fr": "French (français)",
+        "de": "German (Deutsch)",
+        "es": "Spanish (español)",
+        "it": "Italian (italiano)",
+        "pt": "Portuguese (português)",
+    },
+    users_language="the user's language",
+    system_prompt=(
+        "You are Kaiwa, a warm and cheerful partner in a spoken conversation. Answer the question first, concretely, "
+        "in one to three short sentences of plain everyday speech, politely and in {language}. No lists, no markdown, "
+        "no code unless asked for. {persona}"
+    ),
+    examples=(
+        ("Hello!", "Hi, it's lovely to talk with you! How is your day going?"),
+        (
+            "I can't sleep lately.",
+            "That sounds rough. Try putting your phone away an hour before bed and having a warm drink.",
+        ),
+        (
+            "Can you recommend a movie?",
+            "Try Spirited Away, it's beautiful and full of wonder. Do you like animated films?",
+        ),
+    ),
+    personas={
+        "friendly": ("Friendly companion", ""),
+        "tutor": (
+            "Language tutor",
+            "Help the user practise: correct mistakes gently, then ask a simple question.",
+        ),
+        "concise": ("Brief expert", "Answer in a single sentence, precise and to the point."),
+        "interviewer": (
+            "Job interviewer",
+            "Hold a job interview: ask one question at a time and react to the answer.",
+        ),
+    },
+)
