@@ -6,6 +6,7 @@ work is stopped. Engines raise only the errors below, translated once at their o
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias
@@ -209,6 +210,8 @@ class Engines:
         return (self.speech_to_text, self.chat, self.text_to_speech)
 
 
+QUANTISATION = re.compile(r"([-_.](instruct|chat|it))?[-_.](i?q\d\w*|b?f16|f32)$", re.IGNORECASE)
+"""What a GGUF file's name ends with and people need not read."""
 OPENING_TOKENS = 500
 """Room for the system prompt and the exchanges that set the tone."""
 
@@ -261,8 +264,10 @@ def _choose_chat(settings: Settings, progress: Progress | None) -> ChatModel:
     from voice.engines.local_llama import LocalLlama
     from voice.models import resolve_chat_model
 
+    model = resolve_chat_model(settings.local_chat_model, settings.models_dir, progress)
     return LocalLlama(
-        resolve_chat_model(settings.local_chat_model, settings.models_dir, progress),
+        model,
+        label=QUANTISATION.sub("", model.stem),
         slots=settings.local_chat_slots,
         threads=settings.cpu_threads or count_cpus(),
         context_tokens=OPENING_TOKENS

@@ -1,0 +1,55 @@
+# make run: talk to it. make test: try everything. The README gives the plain commands behind these.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: run check test test-fast lint bench settings lock clean
+
+run: $(VENV)/ready
+	$(BIN)/python app.py $(ARGS)
+
+check: $(VENV)/ready
+	$(BIN)/python app.py --check
+
+test: $(VENV)/ready-dev
+	tests/install_browser.sh $(BIN)/python
+	$(BIN)/python -m pytest $(ARGS)
+
+test-fast: $(VENV)/ready-dev
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+lint: $(VENV)/ready-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/ready-dev
+	$(BIN)/python -m bench.turn $(ARGS)
+
+# Writes the README's settings table anew.
+settings: $(VENV)/ready
+	$(BIN)/python -m voice.settings_table README.md
+
+# Pins everything that the requirements bring along, for every Python and platform at once.
+lock: $(VENV)/ready-dev
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.10 --no-annotate --no-emit-index-url \
+		--no-emit-find-links --custom-compile-command "make lock" \
+		requirements.txt requirements-dev.txt --output-file requirements.lock
+
+$(VENV)/ready: requirements.txt requirements.lock | $(BIN)/python
+	$(PIP) install --quiet -r requirements.txt -c requirements.lock
+	@touch $@
+
+$(VENV)/ready-dev: requirements-dev.txt $(VENV)/ready
+	$(PIP) install --quiet -r requirements-dev.txt -c requirements.lock
+	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "Kaiwa needs Python 3.10 to 3.13. Please run: make $(MAKECMDGOALS) PYTHON=python3.13"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "Python's venv is missing. On Debian and Ubuntu: sudo apt install python3-venv"; exit 1; }
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,89 @@
+"""The command line: read the settings, choose the engines, build the page, serve it until told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+import threading
+
+from pydantic import ValidationError
+
+from voice import texts
+from voice.check import check_engines
+from voice.engines import EngineError, Engines, choose
+from voice.progress import showing_progress
+from voice.session import Limits, Preferences
+from voice.settings import Settings, explain, read_settings
+from voice.web.page import build_page
+from voice.web.serving import launch
+
+
+def main() -> int:
+    """Run Kaiwa; the exit status is 2 for a wrong option, 1 when it cannot work, else 0."""
+    try:
+        settings, check = read_settings()
+    except ValidationError as error:
+        print(*explain(error), sep="\n", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    logging.getLogger("voice").setLevel(settings.log_level.upper())
+    if not check and not is_free(settings.host, settings.port):
+        return say_port_taken(settings.port)
+    try:
+        with showing_progress(sys.stderr) as progress:
+            engines = choose(settings, progress)
+    except EngineError as error:
+        print(texts.say(error.sentence, "en", **error.details), file=sys.stderr)
+        return 1
+    if check:
+        return asyncio.run(check_engines(engines))
+    return serve(settings, engines)
+
+
+def serve(settings: Settings, engines: Engines) -> int:
+    """Serve until SIGINT or SIGTERM."""
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    limits = Limits(settings.max_recording_seconds, settings.max_text_characters, settings.history_tokens)
+    language = None if settings.spoken_language == "auto" else settings.spoken_language
+    page = build_page(engines, limits, Preferences(language=language, persona=settings.persona))
+    try:
+        address = launch(
+            page,
+            engines,
+            host=settings.host,
+            port=settings.port,
+            share=settings.share,
+            logins=settings.logins,
+        )
+    except OSError:
+        return say_port_taken(settings.port)
+    print(f"Kaiwa is on {address}")
+    ended.wait()
+    page.close(verbose=False)
+    return 0
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a server can listen there; looked at before models are fetched."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def say_port_taken(port: int) -> int:
+    print(texts.say("port_taken", "en", port=port, another=port % 65535 + 1), file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

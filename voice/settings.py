@@ -1,0 +1,173 @@
+"""Every option in one typed place: environment variable, default, meaning.
+
+An option comes from the command line, else the environment, else `.env`, else its default. `app.py` reads them once
+and passes values down; they are never imported as a global.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, CliSettingsSource, SettingsConfigDict
+
+DEFAULT_CHAT_MODEL = "Qwen/Qwen2.5-Coder-1.5B-Instruct-GGUF/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
+
+
+class Settings(BaseSettings):
+    """Kaiwa's options: the field `port` is `PORT` in the environment and `--port` on the command line."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    host: str = Field(
+        "127.0.0.1",
+        # Hugging Face Spaces and other hosts of Gradio set the second name.
+        validation_alias=AliasChoices("host", "gradio_server_name"),
+        pattern=r"^(localhost|[0-9.]+|[0-9a-fA-F:.]+)$",
+        description="Address to serve on; 0.0.0.0 for every network.",
+    )
+    port: int = Field(
+        7860,
+        validation_alias=AliasChoices("port", "gradio_server_port"),
+        ge=1,
+        le=65535,
+        description="Port to serve on.",
+    )
+    share: bool = Field(False, description="Also open a public share link; needs the internet.")
+    auth: SecretStr = Field(
+        SecretStr(""),
+        description="Who may log in: user:password, several separated by commas. Empty lets everybody in.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
+
+    spoken_language: str = Field(
+        "auto",
+        pattern="^(auto|[a-z]{2,3})$",
+        description="Language spoken at first, as ja or en; auto finds out.",
+    )
+    persona: str = Field(
+        "friendly",
+        min_length=1,
+        max_length=500,
+        description="Persona at first: friendly, tutor, concise, interviewer, or instructions of your own.",
+    )
+    history_tokens: int = Field(
+        1500,
+        ge=100,
+        le=100_000,
+        description="How much of the conversation the chat model is reminded of, in tokens.",
+    )
+    max_recording_seconds: int = Field(120, ge=1, le=3600, description="Longest recording taken, in seconds.")
+    max_text_characters: int = Field(
+        2000, ge=1, le=100_000, description="Longest typed message, in characters."
+    )
+    engine_timeout_seconds: float = Field(
+        30, gt=0, le=600, description="Longest wait for an engine's next sign of life, in seconds."
+    )
+
+    chat_engine: Literal["auto", "openai", "local"] = Field(
+        "auto",
+        description="auto takes an OpenAI-compatible server where one is configured, else a model on this machine.",
+    )
+    openai_base_url: str = Field(
+        "",
+        pattern="^$|^https?://",
+        description="Address of an OpenAI-compatible server, as http://127.0.0.1:11434/v1 for Ollama.",
+    )
+    openai_api_key: SecretStr = Field(
+        SecretStr(""), description="The server's key. Alone, it means OpenAI itself."
+    )
+    openai_model: str = Field("", description="The server's model; empty takes the first one it lists.")
+    chat_temperature: float = Field(
+        0.3, ge=0, le=2, description="How freely the chat model words its answers."
+    )
+    chat_max_tokens: int = Field(250, ge=16, le=8192, description="Longest answer, in tokens.")
+    local_chat_model: str = Field(
+        DEFAULT_CHAT_MODEL,
+        min_length=1,
+        description="Chat model on this machine, a GGUF file: its path, or owner/repo/file on the Hugging Face hub.",
+    )
+    local_chat_slots: int = Field(4, ge=1, le=64, description="Answers it writes at once; more users wait.")
+    local_japanese_voice: Literal["auto", "kokoro", "mei"] = Field(
+        "auto", description="auto takes Kokoro where this machine is fast enough for it, else mei."
+    )
+    cpu_threads: int = Field(
+        0, ge=0, le=256, description="Processors that the models of this machine use; 0 for all it may use."
+    )
+    models_dir: Path = Field(
+        default_factory=lambda: platformdirs.user_cache_path("kaiwa") / "models",
+        description="Where the models of this machine are kept; the platform's cache folder when not set.",
+    )
+
+    @field_validator("auth")
+    @classmethod
+    def _has_users_and_passwords(cls, auth: SecretStr) -> SecretStr:
+        if not all(user and password for user, password in split_logins(auth)):
+            raise ValueError("Should be user:password, several separated by commas")
+        return auth
+
+    @property
+    def logins(self) -> list[tuple[str, str]]:
+        """User and password of each who may log in."""
+        return split_logins(self.auth)
+
+
+def split_logins(auth: SecretStr) -> list[tuple[str, str]]:
+    pairs = [pair.strip().partition(":") for pair in auth.get_secret_value().split(",") if pair.strip()]
+    return [(user, password) for user, _, password in pairs]
+
+
+def read_settings(argv: Sequence[str] | None = None) -> tuple[Settings, bool]:
+    """The settings, and whether `--check` was asked for. `argv`: without the program's name; None for the process's own.
+
+    Raises:
+        ValidationError: a value is not allowed; `explain` words it.
+        SystemExit: `--help`, or an option that there is not (status 2).
+    """
+    parser = argparse.ArgumentParser(
+        prog="python app.py",
+        description="Kaiwa (会話): talk to a language model by voice, in the browser.",
+        epilog="Every option can be set in the environment or in .env too: --models-dir as MODELS_DIR.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="Tell which engines are chosen, try each, and end."
+    )
+    source = CliSettingsSource[argparse.ArgumentParser](
+        Settings, root_parser=parser, cli_kebab_case=True, cli_implicit_flags=True, cli_avoid_json=True
+    )
+    arguments = parser.parse_args(argv)
+    check = arguments.check
+    del arguments.check
+    return Settings(_cli_settings_source=source(parsed_args=arguments)), check  # type: ignore[call-arg]
+
+
+def explain(error: ValidationError) -> list[str]:
+    """A line for each wrong value: the option, the value, what is allowed. Secrets are not shown."""
+    lines = []
+    for problem in error.errors():
+        name = str(problem["loc"][0])
+        field = Settings.model_fields.get(name) or next(
+            field for field in Settings.model_fields.values() if name in _aliases(field.validation_alias)
+        )
+        value = "(not shown)" if field.annotation is SecretStr else repr(problem["input"])
+        allowed = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "string_pattern_mismatch":
+            allowed = f"Should be: {field.description}"
+        lines.append(f"{name.upper()} = {value}: {allowed}")
+    return lines
+
+
+def _aliases(alias: object) -> Sequence[object]:
+    return alias.choices if isinstance(alias, AliasChoices) else ()

@@ -1,0 +1,222 @@
+"""What the page's events do: each changes the screen by the user's own `Session`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+from weakref import WeakValueDictionary
+
+import gradio as gr
+from typing_extensions import assert_never
+
+from voice import texts
+from voice.audio import Pcm, join
+from voice.engines import EngineError, Engines
+from voice.session import (
+    Failed,
+    Finished,
+    Heard,
+    Limits,
+    PhraseReady,
+    Preferences,
+    Recognising,
+    ReplyGrew,
+    Session,
+    Spoke,
+    Stopped,
+    TurnEvent,
+)
+from voice.web.engine_board import show_engines
+from voice.web.status import show_phase, show_problem
+from voice.web.transcript import render_transcript
+
+Sound: TypeAlias = tuple[int, Any]
+"""What `gr.Audio` plays: rate in Hz, int16[n]."""
+
+Outputs: TypeAlias = tuple[Any, ...]
+"""Values for the page's components, in the order of `Screen`'s fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """New values for the page's components; what is not given stays as it is."""
+
+    session: Session
+    transcript: Any = field(default_factory=gr.skip)
+    status: Any = field(default_factory=gr.skip)
+    recorder: Any = field(default_factory=gr.skip)
+    message: Any = field(default_factory=gr.skip)
+    reply: Any = field(default_factory=gr.skip)
+
+    def outputs(self) -> Outputs:
+        """In the order of the fields, as the outputs of an event."""
+        return (self.session, self.transcript, self.status, self.recorder, self.message, self.reply)
+
+
+class PageEvents:
+    """One for the whole server. What belongs to a user is in their `Session`, which their `gr.State` owns."""
+
+    def __init__(self, engines: Engines, limits: Limits) -> None:
+        self._engines = engines
+        self._limits = limits
+        self._open: WeakValueDictionary[str, Session] = WeakValueDictionary()
+        """By Gradio's session hash, to find whose work ends when a tab is closed."""
+
+    def open(self, session: Session | None, request: gr.Request) -> Session:
+        """The user's session, made when they have none yet."""
+        if session is None:
+            language = texts.pick_language(request.headers.get("accept-language"))
+            session = Session(self._engines, self._limits, language)
+            self._open[str(request.session_hash)] = session
+        return session
+
+    async def leave(self, request: gr.Request) -> None:
+        """The tab is gone: its work ends. The words stay with `gr.State`, until that forgets them."""
+        session = self._open.get(str(request.session_hash))
+        if session is not None:
+            await session.stop()
+
+    async def wake(self, session: Session | None, request: gr.Request) -> Outputs:
+        """Greet as soon as the engines are warm, or tell what is wrong with them."""
+        session = self.open(session, request)
+        failures = await self._engines.warm()
+        status = (
+            show_problem(failures[0], session.language) if failures else show_phase("ready", session.language)
+        )
+        return (*Screen(session, status=status).outputs(), show_engines(self._engines, session.language))
+
+    async def prepare(
+        self,
+        session: Session | None,
+        language: str,
+        voice: str,
+        speed: float,
+        persona: str,
+        request: gr.Request,
+    ) -> None:
+        """Another persona was chosen."""
+        await self.open(session, request).prepare(prefer(language, voice, speed, persona))
+
+    async def take_recording(
+        self,
+        recording: str | None,
+        session: Session | None,
+        language: str,
+        voice: str,
+        speed: float,
+        persona: str,
+        request: gr.Request,
+    ) -> AsyncGenerator[Outputs, None]:
+        """A recording was made or dropped."""
+        if recording is None:
+            return
+        session = self.open(session, request)
+        turn = session.answer_recording(Path(recording), prefer(language, voice, speed, persona))
+        async with aclosing(follow(session, turn)) as screens:
+            async for screen in screens:
+                yield screen
+
+    async def take_message(
+        self,
+        message: str,
+        session: Session | None,
+        language: str,
+        voice: str,
+        speed: float,
+        persona: str,
+        request: gr.Request,
+    ) -> AsyncGenerator[Outputs, None]:
+        """A message was typed."""
+        session = self.open(session, request)
+        turn = session.answer_text(message, prefer(language, voice, speed, persona))
+        async with aclosing(follow(session, turn)) as screens:
+            async for screen in screens:
+                yield screen
+
+    async def stop(self, session: Session | None, request: gr.Request) -> Outputs:
+        """Stop the turn under way and the sound of the last one."""
+        session = self.open(session, request)
+        await session.stop()
+        return Screen(
+            session,
+            transcript=render_transcript(session.lines, session.language),
+            status=show_phase("stopped", session.language),
+            reply=None,
+        ).outputs()
+
+    async def clear(self, session: Session | None, request: gr.Request) -> Outputs:
+        """Forget the conversation and start anew."""
+        session = self.open(session, request)
+        await session.clear()
+        return Screen(session, [], show_phase("ready", session.language), None, "", None).outputs()
+
+    async def hear_voice(self, voice: str, speed: float, language: str, request: gr.Request) -> Sound | None:
+        """A sample of a voice; of the automatic choice for the language when none is named."""
+        interface = texts.pick_language(request.headers.get("accept-language"))
+        spoken = next(
+            (v.language for v in self._engines.text_to_speech.voices() if v.name == voice), language
+        )
+        sample = texts.words_of(spoken if spoken != "auto" else interface).voice_sample
+        try:
+            async with aclosing(self._engines.text_to_speech.speak(_only(sample), voice, speed)) as sound:
+                return as_sound([speech.pcm async for speech in sound])
+        except EngineError as error:
+            raise gr.Error(texts.say(error.sentence, interface, **error.details)) from error
+
+
+def prefer(language: str, voice: str, speed: float, persona: str) -> Preferences:
+    """The page's choices; an emptied one means the usual."""
+    return Preferences(
+        language=None if language in {"", "auto"} else language,
+        voice=voice or "",
+        speed=speed,
+        persona=persona or texts.DEFAULT_PERSONA,
+    )
+
+
+async def follow(session: Session, turn: AsyncGenerator[TurnEvent, None]) -> AsyncGenerator[Outputs, None]:
+    """The screens of a turn: its words as they come, at the end its sound as a whole."""
+    language = session.language
+    sound: list[Pcm] = []
+    failure: EngineError | None = None
+
+    def show(status: Any, **values: Any) -> Outputs:
+        return Screen(session, render_transcript(session.lines, language), status, **values).outputs()
+
+    async with aclosing(turn):
+        async for event in turn:
+            match event:
+                case Recognising():
+                    yield show(show_phase("recognising", language), recorder=None, reply=None)
+                case Heard():
+                    yield show(show_phase("thinking", language), message="", reply=None)
+                case ReplyGrew():
+                    yield show(show_phase("writing", language))
+                case PhraseReady():
+                    pass
+                case Spoke(speech):
+                    sound.append(speech.pcm)
+                case Failed(error):
+                    failure = error
+                case Finished():
+                    status = show_phase("speaking" if sound else "answered", language)
+                    status = show_problem(failure, language) if failure else status
+                    yield show(status, reply=as_sound(sound))
+                case Stopped():
+                    yield show(show_phase("stopped", language), reply=None)
+                case _:
+                    assert_never(event)
+
+
+def as_sound(pieces: Sequence[Pcm]) -> Sound | None:
+    if not pieces:
+        return None
+    pcm = join(pieces, pieces[0].rate)
+    return pcm.rate, pcm.samples
+
+
+async def _only(phrase: str) -> AsyncIterator[str]:
+    yield phrase

@@ -1,0 +1,86 @@
+"""The page on the air: launch with what it looks like, warm engines while it is up, end cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from voice import decoding, texts
+from voice.engines import Engines, Message
+from voice.recordings import MAX_BYTES
+from voice.web.page import I18N
+from voice.web.theme import make_theme
+
+ASSETS = Path(__file__).parent / "assets"
+
+log = logging.getLogger(__name__)
+
+
+def launch(
+    page: gr.Blocks,
+    engines: Engines,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    share: bool = False,
+    logins: Sequence[tuple[str, str]] = (),
+    openings: Sequence[Sequence[Message]] = (),
+) -> str:
+    """Serve the page from a thread of its own until `page.close()`, and return its address.
+
+    The engines warm up meanwhile, and are closed with the page. `logins`: user and password; none lets everybody in.
+    `openings`: what conversations will begin with, read ahead.
+
+    Raises:
+        OSError: the port is taken.
+    """
+
+    @asynccontextmanager
+    async def keep_engines(_: Any) -> AsyncGenerator[None, None]:
+        warming = asyncio.create_task(_warm(engines, openings))
+        try:
+            yield
+        finally:
+            warming.cancel()
+            with suppress(asyncio.CancelledError):
+                await warming
+            await engines.close()
+
+    _, address, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        share=share,
+        auth=list(logins) or None,
+        theme=make_theme(),
+        css_paths=[ASSETS / "page.css"],
+        favicon_path=ASSETS / "favicon.svg",
+        i18n=I18N,
+        footer_links=["api"],
+        # The node proxy of server-side rendering lets no WebSocket through.
+        ssr_mode=False,
+        # Runs saved in the browser would keep a conversation that was cleared.
+        run_history=False,
+        max_file_size=MAX_BYTES,
+        app_kwargs={"lifespan": keep_engines},
+        prevent_thread_lock=True,
+        quiet=True,
+    )
+    return str(address)
+
+
+async def _warm(engines: Engines, openings: Sequence[Sequence[Message]]) -> None:
+    started = time.perf_counter()
+    await decoding.warm()
+    failures = await engines.warm(openings)
+    for failure in failures:
+        log.error(texts.say(failure.sentence, "en", **failure.details))
+    if not failures:
+        labels = ", ".join(engine.label for engine in engines.all())
+        log.info("Ready after %.1f s: %s", time.perf_counter() - started, labels)
