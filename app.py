@@ -12,13 +12,9 @@ import threading
 from pydantic import ValidationError
 
 from voice import texts
-from voice.check import check_engines
 from voice.engines import EngineError, Engines, choose
 from voice.progress import showing_progress
-from voice.session import Limits, Preferences
 from voice.settings import Settings, explain, read_settings
-from voice.web.page import build_page
-from voice.web.serving import launch
 
 
 def main() -> int:
@@ -39,12 +35,20 @@ def main() -> int:
         print(texts.say(error.sentence, "en", **error.details), file=sys.stderr)
         return 1
     if check:
+        from voice.check import check_engines
+
         return asyncio.run(check_engines(engines))
     return serve(settings, engines)
 
 
 def serve(settings: Settings, engines: Engines) -> int:
     """Serve until SIGINT or SIGTERM."""
+    # Gradio takes seconds to import; whoever mistyped an option need not wait for it.
+    from voice.conversation import open_conversation
+    from voice.session import Limits, Preferences
+    from voice.web.page import build_page
+    from voice.web.serving import launch
+
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -59,6 +63,7 @@ def serve(settings: Settings, engines: Engines) -> int:
             port=settings.port,
             share=settings.share,
             logins=settings.logins,
+            openings=[open_conversation(settings.persona, spoken) for spoken in texts.INTERFACE],
         )
     except OSError:
         return say_port_taken(settings.port)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
+from voice import texts
 from voice.settings import Settings, explain, read_settings
 
 PROJECT = Path(__file__).parents[1]
@@ -72,7 +74,7 @@ def test_check_is_asked_for_by_its_flag() -> None:
         ),
         (
             ["--spoken-language", "Japanese"],
-            "SPOKEN_LANGUAGE = 'Japanese': Should be: Language spoken at first",
+            "SPOKEN_LANGUAGE = 'Japanese': Input should be 'auto', 'ja', 'en'",
         ),
     ],
 )
@@ -108,6 +110,10 @@ def test_whatever_stands_for_auth_is_taken_or_told(auth: str) -> None:
         logins, told = [], explain(error)
     assert all(user and password for user, password in logins)
     assert len(told) <= 1
+
+
+def test_the_languages_that_can_be_set_are_those_on_the_page() -> None:
+    assert get_args(Settings.model_fields["spoken_language"].annotation) == texts.SPOKEN_LANGUAGES
 
 
 def run_app(*argv: str) -> subprocess.CompletedProcess[str]:

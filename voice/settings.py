@@ -51,10 +51,9 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
 
-    spoken_language: str = Field(
+    spoken_language: Literal["auto", "ja", "en", "zh", "ko", "fr", "de", "es", "it", "pt"] = Field(
         "auto",
-        pattern="^(auto|[a-z]{2,3})$",
-        description="Language spoken at first, as ja or en; auto finds out.",
+        description="Language spoken at first; auto finds out. Voices of this machine speak ja and en.",
     )
     persona: str = Field(
         "friendly",
@@ -88,7 +87,10 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr = Field(
         SecretStr(""), description="The server's key. Alone, it means OpenAI itself."
     )
-    openai_model: str = Field("", description="The server's model; empty takes the first one it lists.")
+    openai_model: str = Field(
+        "",
+        description="The server's model; empty takes gpt-4o-mini at OpenAI, elsewhere the first that is listed.",
+    )
     chat_temperature: float = Field(
         0.3, ge=0, le=2, description="How freely the chat model words its answers."
     )
@@ -150,7 +152,7 @@ def read_settings(argv: Sequence[str] | None = None) -> tuple[Settings, bool]:
     arguments = parser.parse_args(argv)
     check = arguments.check
     del arguments.check
-    return Settings(_cli_settings_source=source(parsed_args=arguments)), check  # type: ignore[call-arg]
+    return Settings(_cli_settings_source=source(parsed_args=arguments)), check
 
 
 def explain(error: ValidationError) -> list[str]:

@@ -19,7 +19,7 @@ NASTY = st.text(alphabet="<>&!()[]*_`~#|\\-+1. \nabあimg/srchttp:'\"=")
 
 def show(markdown: str) -> str:
     """What a browser would make of it."""
-    return MARKDOWN.render(markdown)
+    return str(MARKDOWN.render(markdown))
 
 
 def test_a_reply_keeps_its_markdown() -> None:

@@ -256,7 +256,7 @@ def _choose_chat(settings: Settings, progress: Progress | None) -> ChatModel:
         return OpenAIChat(
             base_url=settings.openai_base_url or "https://api.openai.com/v1",
             api_key=key,
-            model=settings.openai_model,
+            model=settings.openai_model or ("" if settings.openai_base_url else "gpt-4o-mini"),
             temperature=settings.chat_temperature,
             max_tokens=settings.chat_max_tokens,
             timeout_seconds=settings.engine_timeout_seconds,

@@ -132,7 +132,13 @@ def build_page(engines: Engines, limits: Limits, defaults: Preferences) -> gr.Bl
 
         page.load(events.wake, [session], [*screen, board], **quiet)
         page.unload(events.leave)
-        gr.on([recorder.stop_recording, recorder.upload], events.take_recording, [recorder, *choices], screen, **many)
+        gr.on(
+            [recorder.stop_recording, recorder.upload],
+            events.take_recording,
+            [recorder, *choices],
+            screen,
+            **many,
+        )
         message.submit(events.take_message, [message, *choices], screen, **many)
         stop.click(events.stop, [session], screen, queue=False, **quiet)
         gr.on([clear.click, transcript.clear], events.clear, [session], screen, queue=False, **quiet)
