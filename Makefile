@@ -38,11 +38,13 @@ lock: $(VENV)/ready-dev
 		requirements.txt requirements-dev.txt --output-file requirements.lock
 
 $(VENV)/ready: requirements.txt requirements.lock | $(BIN)/python
-	$(PIP) install --quiet -r requirements.txt -c requirements.lock
+	@echo "Installing what Kaiwa needs into $(VENV): about 360 MB to download"
+	@$(PIP) install --quiet -r requirements.txt -c requirements.lock
 	@touch $@
 
 $(VENV)/ready-dev: requirements-dev.txt $(VENV)/ready
-	$(PIP) install --quiet -r requirements-dev.txt -c requirements.lock
+	@echo "Installing what tests need"
+	@$(PIP) install --quiet -r requirements-dev.txt -c requirements.lock
 	@touch $@
 
 $(BIN)/python:

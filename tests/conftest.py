@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import platformdirs
 import pytest
 
+from tests.running import running_app
 from voice.models import fetch
 from voice.weights import KOKORO_JA, SMOLLM2_135M, WHISPER_BASE
 
@@ -36,3 +38,10 @@ def kokoro_folder(models_folder: Path) -> Path:
 def small_chat_model(models_folder: Path) -> Path:
     """A model that answers fast, if not wisely."""
     return fetch(SMOLLM2_135M, models_folder) / SMOLLM2_135M.files[0].name
+
+
+@pytest.fixture(scope="session")
+def app(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the app with its default models, the same replies at every run."""
+    with running_app(tmp_path_factory.mktemp("app"), models_folder, CHAT_TEMPERATURE="0") as address:
+        yield address

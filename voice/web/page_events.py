@@ -49,7 +49,9 @@ class Screen:
     status: Any = field(default_factory=gr.skip)
     recorder: Any = field(default_factory=gr.skip)
     message: Any = field(default_factory=gr.skip)
-    reply: Any = field(default_factory=gr.skip)
+    reply: Any = None
+    """The sound of a finished turn. Never `gr.skip()`: for Gradio that is a changed component, a copy of the session's
+    own, and it forgets to delete the files of such copies."""
 
     def outputs(self) -> Outputs:
         """In the order of the fields, as the outputs of an event."""
@@ -190,9 +192,9 @@ async def follow(session: Session, turn: AsyncGenerator[TurnEvent, None]) -> Asy
         async for event in turn:
             match event:
                 case Recognising():
-                    yield show(show_phase("recognising", language), recorder=None, reply=None)
+                    yield show(show_phase("recognising", language), recorder=None)
                 case Heard():
-                    yield show(show_phase("thinking", language), message="", reply=None)
+                    yield show(show_phase("thinking", language), message="")
                 case ReplyGrew():
                     yield show(show_phase("writing", language))
                 case PhraseReady():
@@ -206,7 +208,7 @@ async def follow(session: Session, turn: AsyncGenerator[TurnEvent, None]) -> Asy
                     status = show_problem(failure, language) if failure else status
                     yield show(status, reply=as_sound(sound))
                 case Stopped():
-                    yield show(show_phase("stopped", language), reply=None)
+                    yield show(show_phase("stopped", language))
                 case _:
                     assert_never(event)
 
