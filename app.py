@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -19,6 +20,15 @@ from voice.settings import Settings, explain, read_settings
 
 def main() -> int:
     """Run Kaiwa; the exit status is 2 for a wrong option, 1 when it cannot work, else 0."""
+    # A container's first process gets no SIGTERM that it does not ask for, and fetching models takes a while.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return run()
+    except KeyboardInterrupt:
+        return 130
+
+
+def run() -> int:
     try:
         settings, check = read_settings()
     except ValidationError as error:
@@ -49,6 +59,8 @@ def serve(settings: Settings, engines: Engines) -> int:
     from voice.web.page import build_page
     from voice.web.serving import launch
 
+    # Gradio asks its own page once whether it is up, which no proxy can answer.
+    os.environ["no_proxy"] = ",".join(filter(None, [os.environ.get("no_proxy"), "localhost", "127.0.0.1"]))
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
@@ -67,7 +79,7 @@ def serve(settings: Settings, engines: Engines) -> int:
         )
     except OSError:
         return say_port_taken(settings.port)
-    print(f"Kaiwa is on {address}")
+    print(f"Kaiwa is on {address}", flush=True)
     ended.wait()
     page.close(verbose=False)
     return 0

@@ -12,10 +12,12 @@ import zlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 import pytest
+from av.container import InputContainer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -82,13 +84,14 @@ def encode(
     file = file or io.BytesIO()
     with av.open(file, "w", format=container) as out:
         if picture:
-            video = out.add_stream("mpeg4" if container == "mp4" else "mjpeg", rate=25, width=64, height=64)
+            kind = "mpeg4" if container == "mp4" else "mjpeg"
+            video = cast(av.VideoStream, out.add_stream(kind, rate=25, width=64, height=64))
             video.pix_fmt = "yuv420p" if container == "mp4" else "yuvj420p"
-        stream = out.add_stream(codec, rate=pcm.rate, layout=layout)
+        stream = cast(av.AudioStream, out.add_stream(codec, rate=pcm.rate, layout=layout))
         if codec == "vorbis":
             stream.codec_context.options = {"strict": "-2"}
         if picture:
-            out.mux(video.encode(av.VideoFrame(64, 64, video.pix_fmt)))
+            out.mux(video.encode(av.VideoFrame(64, 64, str(video.pix_fmt))))
             out.mux(video.encode(None))
         for at in range(0, len(pcm.samples), 960):
             samples = np.repeat(pcm.samples[at : at + 960], stream.layout.nb_channels)
@@ -218,7 +221,7 @@ def test_an_extensible_wav_is_read() -> None:
 def test_a_recorders_webm_without_duration_is_read() -> None:
     file = encode(tone(1, 48_000), "webm", "libopus", file=Pipe())
     with av.open(io.BytesIO(file)) as container:
-        assert container.duration is None
+        assert cast(InputContainer, container).duration is None
     assert abs(decode_recording(file, max_seconds=2).seconds - 1) < 0.1
 
 

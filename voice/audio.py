@@ -93,13 +93,14 @@ def _resample_run(run: Iterable[Pcm], source_rate: int, rate: int) -> Iterator[P
         yield from run
         return
     # In floats, since for 16 bits in and out swresample would filter in 16 bits too, which hisses.
-    resampler = av.AudioResampler("s16", "mono", rate, options={"internal_sample_fmt": "fltp"})
+    resampler = av.AudioResampler("fltp", "mono", rate)
 
     def push(samples: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
-        frame = av.AudioFrame.from_ndarray(samples[np.newaxis], format="s16", layout="mono")
+        floats = np.divide(samples, 32768, dtype=np.float32)
+        frame = av.AudioFrame.from_ndarray(floats[np.newaxis], format="fltp", layout="mono")
         frame.sample_rate = source_rate
         for piece in resampler.resample(frame):
-            yield piece.to_ndarray()[0]
+            yield np.clip(np.rint(piece.to_ndarray()[0] * 32768), -32768, 32767).astype(np.int16)
 
     taken = given = 0
     for pcm in run:

@@ -56,8 +56,8 @@ class VoiceActivity:
         self._session = _silero()
         self._h = np.zeros((1, 1, 128), np.float32)
         self._c = np.zeros((1, 1, 128), np.float32)
-        self._context = np.zeros(CONTEXT_SAMPLES, np.float32)
-        self._rest = np.zeros(0, np.float32)
+        self._context: NDArray[np.float32] = np.zeros(CONTEXT_SAMPLES, np.float32)
+        self._rest: NDArray[np.float32] = np.zeros(0, np.float32)
 
     def score(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """The probability of speech in each frame of `FRAME_MS` that these samples complete.

@@ -25,8 +25,8 @@ from voice.phrases import PhraseSplitter
 
 log = logging.getLogger(__name__)
 
-SHORT_SECONDS = 2.5
-"""A shorter recording holds a word or two, too little to tell its language by: it is taken to be in the last turn's."""
+SHORT_SECONDS = 1.2
+"""A shorter recording holds a word, too little to tell its language by: it is taken to be in the last turn's."""
 
 
 @dataclass(frozen=True, slots=True)

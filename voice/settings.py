@@ -108,7 +108,7 @@ class Settings(BaseSettings):
         0, ge=0, le=256, description="Processors that the models of this machine use; 0 for all it may use."
     )
     models_dir: Path = Field(
-        default_factory=lambda: platformdirs.user_cache_path("kaiwa") / "models",
+        platformdirs.user_cache_path("kaiwa") / "models",
         description="Where the models of this machine are kept; the platform's cache folder when not set.",
     )
 

@@ -16,9 +16,7 @@ def make_table() -> str:
     """A Markdown table: variable, default, meaning."""
     rows = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        default = "" if field.default_factory or field.annotation is SecretStr else str(field.default).lower()
-        if name == "local_chat_model":
-            default = str(field.default)
+        default = "" if field.annotation in {SecretStr, Path} else str(field.default)
         rows.append(f"| `{name.upper()}` | {f'`{default}`' if default else ''} | {field.description} |")
     return "\n".join(rows)
 

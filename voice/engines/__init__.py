@@ -223,7 +223,6 @@ def choose(settings: Settings, progress: Progress | None = None) -> Engines:
         NotConfigured: the local engines are not installed, or there is no such model.
         Unavailable: a model cannot be fetched or stored.
     """
-    chat = _choose_chat(settings, progress)
     try:
         from voice.engines.local_voices import LocalVoices
         from voice.engines.local_whisper import LocalWhisper
@@ -232,6 +231,7 @@ def choose(settings: Settings, progress: Progress | None = None) -> Engines:
     from voice.models import fetch
     from voice.weights import KOKORO_JA, WHISPER_BASE
 
+    chat = _choose_chat(settings, progress)
     timeout = settings.engine_timeout_seconds
     threads = settings.cpu_threads or count_cpus()
     whisper = fetch(WHISPER_BASE, settings.models_dir, progress)
@@ -261,8 +261,10 @@ def _choose_chat(settings: Settings, progress: Progress | None) -> ChatModel:
             max_tokens=settings.chat_max_tokens,
             timeout_seconds=settings.engine_timeout_seconds,
         )
-    from voice.engines.local_llama import LocalLlama
+    from voice.engines.local_llama import LocalLlama, check_llama
     from voice.models import resolve_chat_model
+
+    check_llama()
 
     model = resolve_chat_model(settings.local_chat_model, settings.models_dir, progress)
     return LocalLlama(

@@ -7,6 +7,7 @@ server can be started again.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import importlib.util
 import json
 import logging
@@ -40,6 +41,18 @@ _PROJECT = Path(__file__).parents[2]
 """Where `python -m voice...` finds the package, wherever Kaiwa was started from."""
 
 _log = logging.getLogger(__name__)
+
+
+def check_llama() -> None:
+    """Raises NotConfigured where llama.cpp cannot run. To be asked before a gigabyte is fetched for it."""
+    if not importlib.util.find_spec("xllamacpp"):
+        raise NotConfigured("local_engines_missing")
+    if sys.platform == "linux":
+        try:
+            # Its wheel takes OpenMP from the system.
+            ctypes.CDLL("libgomp.so.1")
+        except OSError as exc:
+            raise NotConfigured("openmp_missing") from exc
 
 
 class LocalLlama:
@@ -144,8 +157,7 @@ class LocalLlama:
             self._losses.popleft()
         if self._closed or len(self._losses) > RESTARTS:
             raise Unavailable("chat_gone")
-        if not importlib.util.find_spec("xllamacpp"):
-            raise NotConfigured("local_engines_missing")
+        check_llama()
         if not self._model.is_file():
             raise NotConfigured("model_file_missing", file=str(self._model))
         key = secrets.token_urlsafe(32)

@@ -37,8 +37,8 @@ ENGLISH = Words(
         "disk_full": "The disk is full: {model} needs {needed_mb} MB in {folder}. Please free some room, or set MODELS_DIR.",
         "models_folder_unwritable": "The models folder {folder} cannot be written. Please set MODELS_DIR to another one.",
         "local_engines_missing": (
-            "The local engines are not installed. Please run pip install -r requirements.txt, "
-            "or set OPENAI_BASE_URL for the chat."
+            "The local engines are not installed, and speech needs them so far. "
+            "Please run pip install -r requirements.txt."
         ),
         # Serving.
         "port_taken": "Port {port} is taken. Please stop the other program, or choose another port: --port {another}",
@@ -48,6 +48,7 @@ ENGLISH = Words(
         "turn_broke": "Something went wrong inside Kaiwa, and it has been logged. Please try again.",
         "chat_lost": "The language model stopped in the middle of the answer. It starts again with your next question; please ask once more.",
         "chat_model_unnamed": "The chat model's server does not list its models. Please set OPENAI_MODEL.",
+        "openmp_missing": "llama.cpp needs OpenMP. On Debian and Ubuntu: sudo apt install libgomp1",
         "model_file_missing": "There is no file {file}. Please check LOCAL_CHAT_MODEL.",
         "model_file_broken": "The model {file} cannot be loaded. Please check that it is a whole GGUF file.",
     },

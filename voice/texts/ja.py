@@ -33,8 +33,8 @@ JAPANESE = Words(
         "disk_full": "ディスクがいっぱいです。{model} には {folder} に {needed_mb} MB 必要です。空きを作るか、MODELS_DIRを設定してください。",
         "models_folder_unwritable": "モデルの保存先 {folder} に書き込めません。MODELS_DIRで別の場所を指定してください。",
         "local_engines_missing": (
-            "ローカルエンジンが入っていません。pip install -r requirements.txt を実行するか、"
-            "会話用に OPENAI_BASE_URL を設定してください。"
+            "ローカルエンジンが入っていません。今のところ音声にはこれが必要です。"
+            "pip install -r requirements.txt を実行してください。"
         ),
         "port_taken": "ポート{port}は使われています。ほかのプログラムを止めるか、--port {another} のように別のポートを指定してください。",
         "openai_not_configured": "CHAT_ENGINEがopenaiですが、OPENAI_BASE_URLもOPENAI_API_KEYも設定されていません。",
@@ -43,6 +43,7 @@ JAPANESE = Words(
         "turn_broke": "Kaiwaの内部で問題が起き、記録しました。もう一度お試しください。",
         "chat_lost": "言語モデルが返答の途中で停止しました。次の質問で自動的に再起動しますので、もう一度お試しください。",
         "chat_model_unnamed": "会話モデルのサーバーがモデルの一覧を返しません。OPENAI_MODELを設定してください。",
+        "openmp_missing": "llama.cppにはOpenMPが必要です。Debian・Ubuntuでは sudo apt install libgomp1 を実行してください。",
         "model_file_missing": "ファイル {file} がありません。LOCAL_CHAT_MODELを確かめてください。",
         "model_file_broken": "モデル {file} を読み込めません。完全なGGUFファイルか確かめてください。",
     },
