@@ -75,7 +75,7 @@ def serve(settings: Settings, engines: Engines) -> int:
             port=settings.port,
             share=settings.share,
             logins=settings.logins,
-            openings=[open_conversation(settings.persona, spoken) for spoken in texts.INTERFACE],
+            openings=[open_conversation(settings.persona, spoken) for spoken in order_openings(language)],
         )
     except OSError:
         return say_port_taken(settings.port)
@@ -83,6 +83,11 @@ def serve(settings: Settings, engines: Engines) -> int:
     ended.wait()
     page.close(verbose=False)
     return 0
+
+
+def order_openings(language: str | None) -> list[str]:
+    """The languages that conversations may begin in, the likeliest first."""
+    return sorted(texts.INTERFACE, key=lambda spoken: spoken != language)
 
 
 def is_free(host: str, port: int) -> bool:

@@ -94,7 +94,7 @@ class Settings(BaseSettings):
     chat_temperature: float = Field(
         0.3, ge=0, le=2, description="How freely the chat model words its answers."
     )
-    chat_max_tokens: int = Field(250, ge=16, le=8192, description="Longest answer, in tokens.")
+    chat_max_tokens: int = Field(160, ge=16, le=8192, description="Longest answer, in tokens.")
     local_chat_model: str = Field(
         DEFAULT_CHAT_MODEL,
         min_length=1,

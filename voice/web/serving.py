@@ -10,10 +10,11 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import anyio
 import gradio as gr
 
 from voice import decoding, texts
-from voice.engines import Engines, Message
+from voice.engines import EngineError, Engines, Message
 from voice.recordings import MAX_BYTES
 from voice.web.page import I18N
 from voice.web.theme import make_theme
@@ -36,7 +37,7 @@ def launch(
     """Serve the page from a thread of its own until `page.close()`, and return its address.
 
     The engines warm up meanwhile, and are closed with the page. `logins`: user and password; none lets everybody in.
-    `openings`: what conversations will begin with, read ahead.
+    `openings`: what conversations will begin with, the likeliest first, read ahead by the chat model.
 
     Raises:
         OSError: the port is taken.
@@ -77,10 +78,15 @@ def launch(
 
 async def _warm(engines: Engines, openings: Sequence[Sequence[Message]]) -> None:
     started = time.perf_counter()
-    await decoding.warm()
-    failures = await engines.warm(openings)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(decoding.warm)
+        failures = await engines.warm(openings[:1])
     for failure in failures:
         log.error(texts.say(failure.sentence, "en", **failure.details))
-    if not failures:
-        labels = ", ".join(engine.label for engine in engines.all())
-        log.info("Ready after %.1f s: %s", time.perf_counter() - started, labels)
+    if failures:
+        return
+    labels = ", ".join(engine.label for engine in engines.all())
+    log.info("Ready after %.1f s: %s", time.perf_counter() - started, labels)
+    with suppress(EngineError):
+        for opening in openings[1:]:
+            await engines.chat.warm(opening)
