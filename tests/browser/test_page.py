@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,19 @@ def test_a_new_message_stops_the_reply_under_way(visit: Visit, scripted: Scripte
 
     assert wait_for_reply(page, 2) == "Even better."
     assert scripted.chat.exchanges[0].disconnected.wait(GONE_SECONDS)
+
+
+def test_each_turn_counts_its_own_seconds(visit: Visit, scripted: ScriptedApp) -> None:
+    scripted.will_answer(Stream("A reply that takes a good while to be read aloud to its end."), Stream(STALL))
+    page = visit(scripted.address)
+    write(page, "Hello!")
+    wait_for_reply(page)
+    expect(status(page).locator(".elapsed")).to_have_text(re.compile(r"^[2-9]\.\d s$"))
+
+    write(page, "And now?")
+
+    wait_for_phase(page, "thinking")
+    expect(status(page).locator(".elapsed")).to_have_text(re.compile(r"^[01]\.\d s$"))
 
 
 def test_closing_the_tab_ends_the_work(visit: Visit, scripted: ScriptedApp) -> None:

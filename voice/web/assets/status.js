@@ -1,7 +1,12 @@
-// The turn's seconds: they start with its first busy phase, tick while it is busy, and stay to be read when it ends.
+// The seconds of a turn: they start with it, tick while it is busy, and stay to be read when it has ended.
 const BUSY = new Set(["recognising", "thinking", "writing", "speaking"]);
+let phase = "ready";
 let startedMs = 0;
 let endedMs = 0;
+
+function beginsTurn(next) {
+  return next === "recognising" || (next === "thinking" && phase !== "recognising");
+}
 
 function showElapsed() {
   const elapsed = element.querySelector(".elapsed");
@@ -11,15 +16,12 @@ function showElapsed() {
 }
 
 function followPhase() {
-  const { phase } = props.value;
-  if (BUSY.has(phase)) {
-    if (!startedMs || endedMs) startedMs = performance.now();
-    endedMs = 0;
-  } else if (phase === "answered" || phase === "stopped") {
-    endedMs = endedMs || performance.now();
-  } else {
-    startedMs = 0;
-  }
+  const next = props.value.phase;
+  if (beginsTurn(next)) startedMs = performance.now();
+  if (BUSY.has(next)) endedMs = 0;
+  else if (next === "answered" || next === "stopped") endedMs ||= performance.now();
+  else startedMs = 0;
+  phase = next;
   showElapsed();
 }
 

@@ -1,0 +1,346 @@
+"""One engine in front of another: when the first one fails, the second one answers the same request.
+
+Per turn and per engine. A first engine that failed is left alone for a while, then tried again. Nobody hears or reads
+the same words twice: what was given stays given, and the second engine only does what is left to do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import anyio
+
+from voice.audio import Pcm
+from voice.engines import (
+    BadInput,
+    ChatModel,
+    Engine,
+    EngineError,
+    Message,
+    Speech,
+    SpeechToText,
+    TextToSpeech,
+    Transcript,
+    Voice,
+)
+
+log = logging.getLogger(__name__)
+
+E = TypeVar("E", bound=Engine)
+T = TypeVar("T")
+
+FIRST_RETRY_SECONDS = 10.0
+"""About what an engine that is silent makes a turn wait, its time-out: trials take no more than half of the time."""
+LONGEST_RETRY_SECONDS = 300.0
+"""After each trial that fails the wait doubles, up to this."""
+
+REFUSED_REQUESTS = frozenset({"chat_filtered", "chat_refused"})
+"""Sentences that are about what was asked, not about who was asked. What one engine's content filter stopped is not
+put before another one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """The second choice answered."""
+
+    preferred: str
+    """Label of the engine that should have answered."""
+    answered: str
+    """Label of the one that did."""
+    error: EngineError
+    """Why."""
+
+
+_note: ContextVar[Callable[[Switch], None] | None] = ContextVar("note", default=None)
+
+
+@contextmanager
+def noting(note: Callable[[Switch], None]) -> Iterator[None]:
+    """`note` is called at each switch of the engines used inside, in this task and those it starts.
+
+    One set of engines serves every user; this is how a turn learns of its own switches.
+    """
+    token = _note.set(note)
+    try:
+        yield
+    finally:
+        _note.reset(token)
+
+
+def is_fault(error: EngineError) -> bool:
+    """Whether the engine could not do its work, rather than what it was given could not be used."""
+    return not isinstance(error, BadInput) and error.sentence not in REFUSED_REQUESTS
+
+
+class Circuit(Generic[E]):
+    """An engine, and whether it is worth asking.
+
+    Closed while it works; open for a while after it failed; then half open: one request at a time may try it.
+    """
+
+    def __init__(self, engine: E) -> None:
+        self.engine = engine
+        self.error: EngineError | None = None
+        """What it failed with; None while the circuit is closed."""
+        self._retry_at = 0.0
+        self._wait = 0.0
+        self._on_trial = False
+
+    def lets_through(self) -> bool:
+        return self.error is None or (not self._on_trial and anyio.current_time() >= self._retry_at)
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Around one use of the engine; learns from its errors."""
+        trial = self.error is not None and not self._on_trial
+        self._on_trial = self._on_trial or trial
+        try:
+            yield
+        except EngineError as error:
+            if is_fault(error):
+                self._open(error)
+            raise
+        finally:
+            if trial:
+                self._on_trial = False
+
+    def close(self) -> None:
+        """The engine works."""
+        if self.error is not None:
+            log.info("%s works again", self.engine.label)
+        self.error = None
+        self._retry_at = self._wait = 0.0
+
+    def _open(self, error: EngineError) -> None:
+        now = anyio.current_time()
+        # Turns that were under way together fail together: that is one failure, not many.
+        if self.error is None or now >= self._retry_at:
+            self._wait = min(max(FIRST_RETRY_SECONDS, 2 * self._wait), LONGEST_RETRY_SECONDS)
+            self._retry_at = now + self._wait
+            log.warning(
+                "%s failed (%s); tried again after %.0f s", self.engine.label, error.sentence, self._wait
+            )
+        # Without its traceback, which would keep a whole turn alive.
+        self.error = type(error)(error.sentence, **error.details)
+
+
+class Failover(Generic[E]):
+    """What is the same for every kind of engine."""
+
+    def __init__(self, first: E, second: E) -> None:
+        self._first = Circuit(first)
+        self._second = Circuit(second)
+
+    @property
+    def label(self) -> str:
+        return f"{self._first.engine.label} / {self._second.engine.label}"
+
+    async def close(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._first.engine.close)
+            tasks.start_soon(self._second.engine.close)
+
+    async def _warm(self, warm: Callable[[E], Awaitable[None]]) -> None:
+        """Warm both at once. One that works is enough; when none does, the first one's error is raised."""
+        errors: list[EngineError] = []
+
+        async def warm_one(circuit: Circuit[E]) -> None:
+            try:
+                with circuit.attempt():
+                    await warm(circuit.engine)
+            except EngineError as error:
+                errors.append(error)
+            else:
+                circuit.close()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(warm_one, self._first)
+            tasks.start_soon(warm_one, self._second)
+        if len(errors) == 2:
+            raise self._first.error or errors[0]
+
+    async def _answer(
+        self,
+        ask: Callable[[E], AsyncGenerator[T, None]],
+        may_ask_again: Callable[[], bool],
+        prefer_second: bool = False,
+    ) -> AsyncGenerator[T, None]:
+        """What the engine that answers gives, after whatever one that failed gave before.
+
+        `may_ask_again`: whether, with what was given so far, another engine can still take over.
+
+        Raises:
+            EngineError: of the last engine that was asked.
+        """
+        preferred, other = (self._second, self._first) if prefer_second else (self._first, self._second)
+        # One that has failed of late is asked all the same if the other one fails too.
+        order = (preferred, other) if preferred.lets_through() else (other, preferred)
+        for circuit in order:
+            works = False
+            try:
+                with circuit.attempt():
+                    async with aclosing(ask(circuit.engine)) as stream:
+                        async for item in stream:
+                            if not works:
+                                works = True
+                                circuit.close()
+                                if circuit is other:
+                                    _tell_of_switch(preferred, other)
+                            yield item
+            except EngineError as error:
+                if circuit is order[-1] or not is_fault(error) or not may_ask_again():
+                    raise
+            else:
+                circuit.close()
+                return
+
+
+class FailoverSpeechToText(Failover[SpeechToText]):
+    """The audio is kept, so that the second engine hears all of it. Partials of the first one are superseded."""
+
+    async def transcribe(
+        self, audio: AsyncIterator[Pcm], language: str | None
+    ) -> AsyncGenerator[Transcript, None]:
+        final = False
+        async with aclosing(Kept(audio)) as kept:
+            transcripts = self._answer(
+                lambda engine: engine.transcribe(kept.read(), language), lambda: not final
+            )
+            async with aclosing(transcripts):
+                async for transcript in transcripts:
+                    final = final or transcript.final
+                    yield transcript
+
+    async def warm(self) -> None:
+        await self._warm(lambda engine: engine.warm())
+
+
+class FailoverChat(Failover[ChatModel]):
+    """A reply that breaks off after its first words is not begun again: the error is raised."""
+
+    async def reply(self, prompt: Sequence[Message]) -> AsyncGenerator[str, None]:
+        said = False
+        async with aclosing(self._answer(lambda engine: engine.reply(prompt), lambda: not said)) as pieces:
+            async for piece in pieces:
+                said = said or bool(piece.strip())
+                yield piece
+
+    async def warm(self, prompt: Sequence[Message] = ()) -> None:
+        await self._warm(lambda engine: engine.warm(prompt))
+
+
+class FailoverTextToSpeech(Failover[TextToSpeech]):
+    """A phrase of which something was heard is not spoken again: the second voice goes on after it."""
+
+    def voices(self) -> Sequence[Voice]:
+        """The first engine's, then those of the second that the first has not."""
+        voices = list(self._first.engine.voices())
+        names = {voice.name for voice in voices}
+        return [*voices, *(voice for voice in self._second.engine.voices() if voice.name not in names)]
+
+    async def speak(
+        self, phrases: AsyncIterator[str], voice: str, speed: float = 1.0
+    ) -> AsyncGenerator[Speech, None]:
+        """A voice that only the second engine has is spoken by that one, else by a voice of the same language."""
+        heard = 0  # phrases, from the first on
+        chosen = next((one for one in self.voices() if one.name == voice), None)
+        async with aclosing(Kept(phrases)) as kept:
+            sound = self._answer(
+                lambda engine: engine.speak(kept.read(heard), _voice_like(chosen, engine), speed),
+                may_ask_again=lambda: True,
+                prefer_second=chosen is not None and not _has(self._first.engine, chosen),
+            )
+            async with aclosing(sound):
+                async for speech in sound:
+                    if speech.pcm.data:
+                        heard = _count_heard(kept.items, heard, speech.phrase)
+                    yield speech
+
+    async def warm(self) -> None:
+        await self._warm(lambda engine: engine.warm())
+
+
+class Kept(Generic[T]):
+    """A stream that is read from its source once and can be read again from here."""
+
+    def __init__(self, source: AsyncIterator[T]) -> None:
+        self.items: list[T] = []
+        self._source = source
+        self._ended = False
+        self._pulling: asyncio.Task[None] | None = None
+
+    def read(self, start: int = 0) -> AsyncIterator[T]:
+        """The stream from its item number `start` on."""
+        return _Reader(self, start)
+
+    async def has(self, number: int) -> bool:
+        """Wait for that item, or the end."""
+        while number >= len(self.items) and not self._ended:
+            # A reader that is cancelled must not take an item with it, nor end a generator that is the source.
+            if self._pulling is None or self._pulling.done():
+                self._pulling = asyncio.create_task(self._pull())
+            await asyncio.shield(self._pulling)
+        return number < len(self.items)
+
+    async def _pull(self) -> None:
+        try:
+            self.items.append(await anext(self._source))
+        except StopAsyncIteration:
+            self._ended = True
+
+    async def aclose(self) -> None:
+        """Stop reading from the source, which stays its owner's."""
+        if self._pulling is not None:
+            self._pulling.cancel()
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([self._pulling])
+
+
+class _Reader(AsyncIterator[T]):
+    def __init__(self, kept: Kept[T], position: int) -> None:
+        self._kept = kept
+        self._position = position
+
+    async def __anext__(self) -> T:
+        if not await self._kept.has(self._position):
+            raise StopAsyncIteration
+        self._position += 1
+        return self._kept.items[self._position - 1]
+
+
+def _tell_of_switch(preferred: Circuit[E], answered: Circuit[E]) -> None:
+    note = _note.get()
+    if note is not None and preferred.error is not None:
+        note(Switch(preferred.engine.label, answered.engine.label, preferred.error))
+
+
+def _has(engine: TextToSpeech, voice: Voice) -> bool:
+    return any(one.name == voice.name for one in engine.voices())
+
+
+def _voice_like(chosen: Voice | None, engine: TextToSpeech) -> str:
+    """The engine's voice of that name, else its default for that language, else "" for its own choice."""
+    if chosen is None:
+        return ""
+    if _has(engine, chosen):
+        return chosen.name
+    return next((voice.name for voice in engine.voices() if voice.language == chosen.language), "")
+
+
+def _count_heard(phrases: Sequence[str], heard: int, phrase: str) -> int:
+    """How many of the phrases handed out are over or begun, now that some sound of `phrase` was given.
+
+    Of the same phrase several times in a row all count: rather is one of them lost than another one said twice.
+    """
+    at = max(heard - 1, 0)
+    while at < len(phrases) and phrases[at] != phrase:
+        at += 1
+    while at < len(phrases) and phrases[at] == phrase:
+        at += 1
+    return at
