@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -145,3 +146,13 @@ def test_the_app_ends_with_status_2_on_a_wrong_option() -> None:
 
 def test_an_option_that_there_is_not_ends_with_status_2() -> None:
     assert run_app("--prot", "80").returncode == 2
+
+
+def test_a_taken_port_is_told_before_anything_is_fetched() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = run_app("--port", str(port))
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"Port {port} is taken.")

@@ -40,7 +40,7 @@ async def decode(recording: Path | bytes, max_seconds: int) -> Pcm:
         raise BadInput("recording_too_long", limit_seconds=max_seconds) from exc
     except RecordingTooLarge as exc:
         raise BadInput("recording_too_large", limit_mb=exc.limit_bytes // 2**20) from exc
-    except (UnreadableAudio, TimeoutError, OSError) as exc:
+    except (UnreadableAudio, TimeoutError, OSError, anyio.BrokenWorkerProcess) as exc:
         raise BadInput("unreadable_audio") from exc
 
 

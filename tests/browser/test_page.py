@@ -12,6 +12,7 @@ from tests.browser.conftest import ScriptedApp, Visit
 from tests.browser.steps import (
     PATIENCE_MS,
     message_box,
+    read_clip,
     replies,
     said,
     speak,
@@ -21,8 +22,11 @@ from tests.browser.steps import (
     write,
 )
 from tests.emulators.chat import STALL, Refuse, Stream
+from tests.speech import read_clips
+from tests.test_recordings import encode
+from tests.wer import word_error_rate
 from voice import texts
-from voice.audio import SPEECH_RATE, Pcm
+from voice.audio import SPEECH_RATE, Pcm, resample
 
 pytestmark = pytest.mark.slow
 
@@ -88,7 +92,9 @@ def test_a_new_message_stops_the_reply_under_way(visit: Visit, scripted: Scripte
 
 
 def test_each_turn_counts_its_own_seconds(visit: Visit, scripted: ScriptedApp) -> None:
-    scripted.will_answer(Stream("A reply that takes a good while to be read aloud to its end."), Stream(STALL))
+    scripted.will_answer(
+        Stream("A reply that takes a good while to be read aloud to its end."), Stream(STALL)
+    )
     page = visit(scripted.address)
     write(page, "Hello!")
     wait_for_reply(page)
@@ -252,6 +258,22 @@ def test_on_a_phone_everything_needed_is_in_sight(visit: Visit, scripted: Script
     check_sight(page, size)
     page.locator("#recorder .record-button").tap()
     expect(page.locator("#recorder .stop-button")).to_be_in_viewport(ratio=1)
+
+
+@pytest.mark.parametrize(("container", "codec"), [("webm", "libopus"), ("mp4", "aac")])
+def test_a_recording_that_browsers_take_for_a_video_is_heard(
+    visit: Visit, scripted: ScriptedApp, tmp_path: Path, container: str, codec: str
+) -> None:
+    clip = read_clips("en")[1]
+    file = tmp_path / f"recording.{container}"
+    file.write_bytes(encode(resample(read_clip(clip), 48_000), container, codec))
+    scripted.will_answer(Stream("In the first one."))
+    page = visit(scripted.address)
+
+    upload(page, file)
+
+    assert wait_for_reply(page) == "In the first one."
+    assert word_error_rate(clip.text, said(page).inner_text()) <= 0.2
 
 
 def check_sight(page: Page, size: dict[str, int]) -> None:

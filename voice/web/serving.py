@@ -61,6 +61,7 @@ def launch(
         auth=list(logins) or None,
         theme=make_theme(),
         css_paths=[ASSETS / "page.css"],
+        head=f'<script type="module">{(ASSETS / "uploads.js").read_text()}</script>',
         favicon_path=ASSETS / "favicon.svg",
         i18n=I18N,
         footer_links=["api"],
