@@ -56,6 +56,7 @@ def serve(settings: Settings, engines: Engines) -> int:
     # Gradio takes seconds to import; whoever mistyped an option need not wait for it.
     from voice.conversation import open_conversation
     from voice.session import Limits, Preferences
+    from voice.web.chat_socket import Door, chat_route
     from voice.web.page import build_page
     from voice.web.serving import launch
 
@@ -66,7 +67,10 @@ def serve(settings: Settings, engines: Engines) -> int:
         signal.signal(number, lambda *_: ended.set())
     limits = Limits(settings.max_recording_seconds, settings.max_text_characters, settings.history_tokens)
     language = None if settings.spoken_language == "auto" else settings.spoken_language
-    page = build_page(engines, limits, Preferences(language=language, persona=settings.persona))
+    preferences = Preferences(language=language, persona=settings.persona)
+    page = build_page(engines, limits, preferences)
+    keys, origins = settings.door
+    door = Door(keys, origins, locked=bool(settings.logins))
     try:
         address = launch(
             page,
@@ -75,6 +79,7 @@ def serve(settings: Settings, engines: Engines) -> int:
             port=settings.port,
             share=settings.share,
             logins=settings.logins,
+            routes=[chat_route(engines, limits, preferences, door)],
             openings=[open_conversation(settings.persona, spoken) for spoken in order_openings(language)],
         )
     except OSError:

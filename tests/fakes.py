@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from voice.audio import VOICE_RATE, Pcm
-from voice.engines import EngineError, Engines, Message, Speech, Transcript, Voice
+from voice.engines import ChatModel, EngineError, Engines, Message, Speech, Transcript, Voice
 
 
 @dataclass
@@ -109,7 +109,7 @@ class FakeTextToSpeech:
 
 def fake_engines(
     speech_to_text: FakeSpeechToText | None = None,
-    chat: FakeChat | None = None,
+    chat: ChatModel | None = None,
     text_to_speech: FakeTextToSpeech | None = None,
 ) -> Engines:
     return Engines(

@@ -15,6 +15,7 @@ from tests.fakes import FakeChat, FakeSpeechToText, FakeTextToSpeech, fake_engin
 from tests.virtual_time import VirtualTimeLoop
 from voice.audio import SPEECH_RATE, Pcm, encode_wav
 from voice.engines import Engines, Message, Rejected, Transcript, Unavailable
+from voice.engines.failover import FailoverChat
 from voice.session import (
     Failed,
     Finished,
@@ -148,6 +149,20 @@ async def test_a_voice_that_fails_leaves_the_whole_text() -> None:
     events = await read(session.answer_text("Hello", USUAL))
     assert session.lines[-1].text.endswith("A third one too.")
     assert [event.error.sentence for event in events if isinstance(event, Failed)] == ["voice_failed"]
+
+
+async def test_an_engine_that_stands_in_for_another_is_noted_with_the_reply() -> None:
+    cloud = FakeChat([Unavailable("chat_unreachable")], label="the cloud")
+    chat = FailoverChat(cloud, FakeChat(["Here I am."]))
+    session = start(fake_engines(chat=chat))
+    events = await read(session.answer_text("Hello", USUAL))
+    assert "Noted" in kinds(events)
+    assert session.lines[-1].text == "Here I am."
+    assert [(switch.preferred, switch.answered) for switch in session.lines[-1].notes] == [
+        ("the cloud", "fake brain")
+    ]
+    chat_works_again = await read(start().answer_text("Hello", USUAL))
+    assert "Noted" not in kinds(chat_works_again)
 
 
 async def test_an_engine_that_breaks_ends_the_turn_with_a_sentence() -> None:

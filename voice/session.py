@@ -20,6 +20,7 @@ from voice.audio import Pcm
 from voice.conversation import Conversation, open_conversation
 from voice.decoding import decode
 from voice.engines import BadInput, EngineError, Engines, Message, Speech, Transcript, Unavailable
+from voice.engines.failover import Switch, noting
 from voice.languages import language_of
 from voice.phrases import PhraseSplitter
 
@@ -57,6 +58,8 @@ class Line:
     text: str
     stopped: bool = False
     error: EngineError | None = None
+    notes: tuple[Switch, ...] = ()
+    """Which engines stood in for others in this turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,20 @@ class Heard:
 class ReplyGrew:
     text: str
     """The whole reply so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """The reply is written to its end; what is left is its sound."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """An engine failed, and the one behind it answered."""
+
+    switch: Switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +126,9 @@ class Stopped:
     """The turn was stopped; nothing more comes."""
 
 
-TurnEvent: TypeAlias = Recognising | Heard | ReplyGrew | PhraseReady | Spoke | Failed | Finished | Stopped
+TurnEvent: TypeAlias = (
+    Recognising | Heard | ReplyGrew | Replied | PhraseReady | Spoke | Noted | Failed | Finished | Stopped
+)
 Emit: TypeAlias = Callable[[TurnEvent], None]
 
 
@@ -126,6 +145,7 @@ class Session:
         self._persona = ""
         self._spoken: str | None = None
         """The language of the last turn."""
+        self._notes: tuple[Switch, ...] = ()
         self._turn: asyncio.Task[None] | None = None
         self._turn_number = 0
 
@@ -167,9 +187,15 @@ class Session:
             return
         send, receive = anyio.create_memory_object_stream[TurnEvent](math.inf)
 
+        def note(switch: Switch) -> None:
+            self._notes = (*self._notes, switch)
+            send.send_nowait(Noted(switch))
+
         async def run() -> None:
+            self._notes = ()
             try:
-                await work(send.send_nowait)
+                with noting(note):
+                    await work(send.send_nowait)
             except EngineError as error:
                 send.send_nowait(Failed(error))
             except Exception:
@@ -235,7 +261,7 @@ class Session:
                         await self._write(prompt, PhraseSplitter(heard.language), to_voice, emit)
             finished = True
         finally:
-            self._change_last_line(stopped=not finished)
+            self._change_last_line(stopped=not finished, notes=self._notes)
             self._conversation.remember(heard.text, self.lines[-1].text)
 
     def _prompt(self, heard: Heard, persona: str) -> list[Message]:
@@ -269,6 +295,7 @@ class Session:
                     hand_over(splitter.feed(piece))
             if not text.strip():
                 raise Unavailable("chat_said_nothing")
+            emit(Replied(text))
         except EngineError as error:
             self._fail(error, emit)
         hand_over(splitter.finish())

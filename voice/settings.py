@@ -49,6 +49,14 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="Who may log in: user:password, several separated by commas. Empty lets everybody in.",
     )
+    api_keys: SecretStr = Field(
+        SecretStr(""),
+        description="Keys that let programs in at /api/chat, separated by commas. Empty lets everybody in, unless AUTH is set.",
+    )
+    allowed_origins: str = Field(
+        "",
+        description="Web pages of other hosts that may use /api/chat, separated by commas: https://example.com",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
 
     spoken_language: Literal["auto", "ja", "en", "zh", "ko", "fr", "de", "es", "it", "pt"] = Field(
@@ -75,6 +83,9 @@ class Settings(BaseSettings):
         30, gt=0, le=600, description="Longest wait for an engine's next sign of life, in seconds."
     )
 
+    failover: Literal["", "local"] = Field(
+        "", description="local: when a server does not answer, a model on this machine does."
+    )
     chat_engine: Literal["auto", "openai", "local"] = Field(
         "auto",
         description="auto takes an OpenAI-compatible server where one is configured, else a model on this machine.",
@@ -120,13 +131,22 @@ class Settings(BaseSettings):
         return auth
 
     @property
+    def door(self) -> tuple[list[str], list[str]]:
+        """The keys and the origins that `/api/chat` lets in."""
+        return split_list(self.api_keys.get_secret_value()), split_list(self.allowed_origins)
+
+    @property
     def logins(self) -> list[tuple[str, str]]:
         """User and password of each who may log in."""
         return split_logins(self.auth)
 
 
+def split_list(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
+
+
 def split_logins(auth: SecretStr) -> list[tuple[str, str]]:
-    pairs = [pair.strip().partition(":") for pair in auth.get_secret_value().split(",") if pair.strip()]
+    pairs = [pair.partition(":") for pair in split_list(auth.get_secret_value())]
     return [(user, password) for user, _, password in pairs]
 
 

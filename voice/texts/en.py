@@ -6,6 +6,15 @@ from voice.texts.words import Words
 
 ENGLISH = Words(
     sentences={
+        "api_key_refused": "This address wants an API key, and yours is missing or wrong.",
+        "origin_refused": "This page is not allowed to talk to Kaiwa. Please ask whoever runs it to add the page to ALLOWED_ORIGINS.",
+        "too_many_connections": "More than {limit} connections from your address are open. Please close one first.",
+        "too_many_messages": "That was more than {limit} messages in a minute. Please wait a moment.",
+        "too_many_waiting": "{limit} messages are waiting already. Please wait for an answer first.",
+        "only_text": "Only text can be sent here.",
+        "message_too_large": "That message is far too long, so the connection was closed. Please send at most {limit} characters.",
+        "idle_too_long": "Nothing was said for a long time, so the connection was closed.",
+        "engine_switched": "{preferred} does not answer at the moment, so {answered} did.",
         # What the user sent cannot be used.
         "nothing_heard": "I could not hear any words. Please speak a little closer to the microphone and try again.",
         "recording_too_long": "That recording is longer than {limit_seconds} seconds. Please say it in shorter pieces.",

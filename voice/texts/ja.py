@@ -6,6 +6,15 @@ from voice.texts.words import Words
 
 JAPANESE = Words(
     sentences={
+        "api_key_refused": "APIキーが必要です。キーがないか、正しくありません。",
+        "origin_refused": "このページからKaiwaには接続できません。管理者にALLOWED_ORIGINSへの追加を依頼してください。",
+        "too_many_connections": "同じアドレスからの接続が{limit}件を超えています。どれかを閉じてからお試しください。",
+        "too_many_messages": "1分間に{limit}件を超えました。少し待ってから送ってください。",
+        "too_many_waiting": "すでに{limit}件のメッセージが順番を待っています。返答を待ってから送ってください。",
+        "only_text": "ここではテキストだけを送れます。",
+        "message_too_large": "メッセージが長すぎるため、接続を閉じました。{limit}文字以内で送ってください。",
+        "idle_too_long": "長い間やり取りがなかったため、接続を閉じました。",
+        "engine_switched": "{preferred}がいま応答しないため、{answered}が答えました。",
         "nothing_heard": "ことばを聞き取れませんでした。マイクに少し近づいて、もう一度お話しください。",
         "recording_too_long": "録音が{limit_seconds}秒を超えています。短く区切ってお話しください。",
         "recording_too_large": "ファイルが{limit_mb} MBを超えています。短い録音か、音声だけのファイルを送ってください。",

@@ -27,7 +27,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from voice import texts
 from voice.audio import Pcm, encode_wav, join
 from voice.engines import Engines
-from voice.session import Failed, Limits, Preferences, ReplyGrew, Session, Spoke, TurnEvent
+from voice.session import Failed, Limits, Preferences, Replied, ReplyGrew, Session, Spoke, TurnEvent
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +94,7 @@ class Door:
             hmac.compare_digest(offered.encode(), key.encode())
             for offered in _offered_keys(websocket)
             for key in self.keys
+            if key
         ]
         return any(matches)
 
@@ -182,21 +183,24 @@ class ChatSocket:
 
 
 async def _tell(turn: AsyncGenerator[TurnEvent, None], client: Client) -> None:
-    reply = ""
+    unsent = ""
     failures: list[Failed] = []
     sound: list[Pcm] = []
     async for event in turn:
         match event:
             case ReplyGrew(text):
-                reply = text
+                unsent = text
+            case Replied(text):
+                unsent = ""
+                await client.send_text(text)
             case Spoke(speech):
                 sound.append(speech.pcm)
             case Failed():
                 failures.append(event)
             case _:
                 pass
-    if reply.strip():
-        await client.send_text(reply)
+    if unsent.strip():
+        await client.send_text(unsent)
     for failed in failures:
         await client.say(failed.error.sentence, **failed.error.details)
     if any(pcm.data for pcm in sound):
@@ -268,7 +272,8 @@ class Reader:
         self._client = client
         self._lines = lines
         self._bounds = bounds
-        self._longest = 4 * limits.text_characters + 1024
+        self._limit = limits.text_characters
+        self._longest = 4 * self._limit + 1024
         """Characters, or bytes; what is a little too long is told so by the session."""
         self._taken: deque[float] = deque()
         self._refused: deque[float] = deque()
@@ -283,7 +288,7 @@ class Reader:
                 if message is None:
                     return Closing(4408, "idle_too_long")
                 if len(message) > self._longest:
-                    return Closing(4413, "message_too_large", {"limit": self._longest})
+                    return Closing(4413, "message_too_large", {"limit": self._limit})
                 await self._take(message)
             except WebSocketDisconnect:
                 return None

@@ -20,9 +20,11 @@ from voice.session import (
     Finished,
     Heard,
     Limits,
+    Noted,
     PhraseReady,
     Preferences,
     Recognising,
+    Replied,
     ReplyGrew,
     Session,
     Spoke,
@@ -197,7 +199,7 @@ async def follow(session: Session, turn: AsyncGenerator[TurnEvent, None]) -> Asy
                     yield show(show_phase("thinking", language), message="")
                 case ReplyGrew():
                     yield show(show_phase("writing", language))
-                case PhraseReady():
+                case PhraseReady() | Replied() | Noted():
                     pass
                 case Spoke(speech):
                     sound.append(speech.pcm)

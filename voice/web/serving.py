@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import gradio as gr
+from starlette.routing import BaseRoute
 
 from voice import decoding, texts
 from voice.engines import EngineError, Engines, Message
@@ -20,6 +21,9 @@ from voice.web.page import I18N
 from voice.web.theme import make_theme
 
 ASSETS = Path(__file__).parent / "assets"
+
+GRACE_SECONDS = 3
+"""For connections to end by themselves. Gradio waits five seconds for the whole end."""
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +37,13 @@ def launch(
     share: bool = False,
     logins: Sequence[tuple[str, str]] = (),
     openings: Sequence[Sequence[Message]] = (),
+    routes: Sequence[BaseRoute] = (),
 ) -> str:
     """Serve the page from a thread of its own until `page.close()`, and return its address.
 
     The engines warm up meanwhile, and are closed with the page. `logins`: user and password; none lets everybody in.
     `openings`: what conversations will begin with, the likeliest first, read ahead by the chat model.
+    `routes`: what is served beside the page.
 
     Raises:
         OSError: the port is taken.
@@ -70,10 +76,12 @@ def launch(
         # Runs saved in the browser would keep a conversation that was cleared.
         run_history=False,
         max_file_size=MAX_BYTES,
-        app_kwargs={"lifespan": keep_engines},
+        app_kwargs={"lifespan": keep_engines, "routes": list(routes)},
         prevent_thread_lock=True,
         quiet=True,
     )
+    # A client that does not read would keep the server, and with it the engines, from ending.
+    page.server.config.timeout_graceful_shutdown = GRACE_SECONDS
     return str(address)
 
 

@@ -41,7 +41,12 @@ def _render_line(line: Line, language: str) -> str:
     if line.error:
         sentence = texts.say(line.error.sentence, language, **line.error.details)
         parts.append(f"<small>{quote(sentence)}</small>")
-    elif line.stopped:
+    for switch in line.notes:
+        sentence = texts.say(
+            "engine_switched", language, preferred=switch.preferred, answered=switch.answered
+        )
+        parts.append(f"<small>{quote(sentence)}</small>")
+    if line.stopped and not line.error:
         parts.append(f"<small>({texts.words_of(language).stopped_mark})</small>")
     return "\n\n".join(filter(None, parts))
 
