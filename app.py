@@ -13,7 +13,8 @@ import threading
 from pydantic import ValidationError
 
 from voice import texts
-from voice.engines import EngineError, Engines, choose
+from voice.engines import EngineError, Engines
+from voice.engines.choosing import choose
 from voice.progress import showing_progress
 from voice.settings import Settings, explain, read_settings
 

@@ -35,7 +35,8 @@ from voice import decoding, texts
 from voice.audio import Pcm, encode_wav
 from voice.conversation import open_conversation
 from voice.decoding import decode
-from voice.engines import EngineError, Engines, choose
+from voice.engines import EngineError, Engines
+from voice.engines.choosing import choose
 from voice.progress import showing_progress
 from voice.session import Limits, Preferences, Session
 from voice.settings import Settings, explain

@@ -80,20 +80,76 @@ class Settings(BaseSettings):
         2000, ge=1, le=100_000, description="Longest typed message, in characters."
     )
     engine_timeout_seconds: float = Field(
-        30, gt=0, le=600, description="Longest wait for an engine's next sign of life, in seconds."
+        10,
+        gt=0,
+        le=600,
+        description="Longest wait for an engine's next sign of life, in seconds; on this machine three times as long.",
     )
 
-    failover: Literal["", "local"] = Field(
-        "", description="local: when a server does not answer, a model on this machine does."
-    )
-    chat_engine: Literal["auto", "openai", "local"] = Field(
+    stt_engine: Literal["auto", "azure", "openai", "local"] = Field(
         "auto",
-        description="auto takes an OpenAI-compatible server where one is configured, else a model on this machine.",
+        description="What recognises speech. auto takes Azure where it is configured, else STT_BASE_URL, else this machine.",
     )
+    chat_engine: Literal["auto", "azure", "openai", "local"] = Field(
+        "auto",
+        description="What answers. auto takes Azure where OPENAI_ENDPOINT is set, else OPENAI_BASE_URL or OPENAI_API_KEY, "
+        "else this machine.",
+    )
+    tts_engine: Literal["auto", "azure", "openai", "local"] = Field(
+        "auto",
+        description="What speaks. auto takes Azure where it is configured, else TTS_BASE_URL, else this machine.",
+    )
+    failover: Literal["", "local"] = Field(
+        "", description="local: when a cloud or server does not answer, the models of this machine do."
+    )
+
+    azure_speech_key: SecretStr = Field(SecretStr(""), description="Key of an Azure Speech resource.")
+    azure_region: str = Field("japaneast", pattern="^[a-z0-9]+$", description="Its region, as japaneast.")
+    azure_speech_endpoint: str = Field(
+        "",
+        pattern="^$|^(https|wss|http|ws)://",
+        description="Its own address (custom domain), as Entra ID needs it.",
+    )
+    azure_speech_host: str = Field(
+        "",
+        pattern="^$|^(https|wss|http|ws)://",
+        description="Address of a sovereign cloud or of a Speech container.",
+    )
+    azure_auth: Literal["key", "entra"] = Field(
+        "key", description="entra: sign in to Azure by Entra ID (DefaultAzureCredential) instead of keys."
+    )
+    azure_languages: str = Field(
+        "ja-JP,en-US",
+        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]+)*(\s*,\s*[A-Za-z]{2,3}(-[A-Za-z0-9]+)*)*$",
+        description="Languages that Azure tells apart when none is chosen, ten at most; a single one is taken as given.",
+    )
+    azure_segmentation_silence_ms: int = Field(
+        0,
+        ge=0,
+        le=5000,
+        description="Pause that ends a phrase for Azure, 100 to 5000 ms; 0 leaves it to Azure.",
+    )
+    azure_voice_style: str = Field(
+        "", description="Speaking style for the Azure voices that have it, as chat."
+    )
+    phrases: str = Field(
+        "", description="Names and jargon that speech recognition shall expect, separated by commas."
+    )
+    openai_endpoint: str = Field(
+        "",
+        pattern="^$|^https?://",
+        description="Address of an Azure OpenAI resource, classic or ending in /openai/v1/.",
+    )
+    openai_key: SecretStr = Field(SecretStr(""), description="Its key.")
+    openai_deployment: str = Field("gpt-4o", description="Its deployment.")
+    openai_api_version: str = Field(
+        "2024-05-01-preview", description="Its API version; v1 for the new address."
+    )
+
     openai_base_url: str = Field(
         "",
         pattern="^$|^https?://",
-        description="Address of an OpenAI-compatible server, as http://127.0.0.1:11434/v1 for Ollama.",
+        description="Address of an OpenAI-compatible chat server, as http://127.0.0.1:11434/v1 for Ollama.",
     )
     openai_api_key: SecretStr = Field(
         SecretStr(""), description="The server's key. Alone, it means OpenAI itself."
@@ -102,10 +158,27 @@ class Settings(BaseSettings):
         "",
         description="The server's model; empty takes gpt-4o-mini at OpenAI, elsewhere the first that is listed.",
     )
+    stt_base_url: str = Field(
+        "",
+        pattern="^$|^https?://",
+        description="Address of an OpenAI-compatible server for /audio/transcriptions.",
+    )
+    stt_api_key: SecretStr = Field(SecretStr(""), description="Its key.")
+    stt_model: str = Field("whisper-1", description="Its model.")
+    tts_base_url: str = Field(
+        "", pattern="^$|^https?://", description="Address of an OpenAI-compatible server for /audio/speech."
+    )
+    tts_api_key: SecretStr = Field(SecretStr(""), description="Its key.")
+    tts_model: str = Field("gpt-4o-mini-tts", description="Its model.")
+    tts_voices: str = Field(
+        "",
+        description="Its voices, separated by commas; ja:NAME speaks Japanese only. Empty: those of OpenAI.",
+    )
     chat_temperature: float = Field(
         0.3, ge=0, le=2, description="How freely the chat model words its answers."
     )
     chat_max_tokens: int = Field(160, ge=16, le=8192, description="Longest answer, in tokens.")
+
     local_chat_model: str = Field(
         DEFAULT_CHAT_MODEL,
         min_length=1,

@@ -21,7 +21,8 @@ from tests.browser.steps import (
     wait_for_reply,
     write,
 )
-from tests.emulators.chat import STALL, Refuse, Stream
+from tests.emulators.chat import Stream
+from tests.emulators.loopback import STALL, Refuse
 from tests.speech import read_clips
 from tests.test_recordings import encode
 from tests.wer import word_error_rate

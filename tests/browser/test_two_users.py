@@ -17,7 +17,8 @@ from tests.browser.steps import (
     wait_for_reply,
     write,
 )
-from tests.emulators.chat import Pause, Stream
+from tests.emulators.chat import Stream
+from tests.emulators.loopback import Pause
 from tests.speech import read_clips
 from tests.wer import word_error_rate
 

@@ -1,51 +1,37 @@
 """A chat-completions server on loopback that follows a script: what the openai client meets in the wild.
 
     with ChatServer(Stream("Hel", "lo."), Refuse(429)) as server:
-        OpenAIChat(base_url=server.url, ...)
+        OpenAIChat(connect_openai(server.url, ...), ...)
 
-The first request gets the first answer, and so on; the last answer is repeated. Streams look as OpenAI's do: a chunk
+The same server answers under Azure's paths, classic and /openai/v1/, in Azure's way. The first request gets the first answer, and so on; the last answer is repeated. Streams look as OpenAI's do: a chunk
 with the role first, one chunk a piece, the finish reason, then `[DONE]`.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import threading
-import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import Any
 
 import anyio
-import uvicorn
-from starlette.applications import Starlette
+from starlette.datastructures import Address
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-
-@dataclass(frozen=True)
-class Pause:
-    seconds: float
-
-
-STALL = Pause(3600)
-"""Silence that outlasts every test."""
-
-
-class Cut(Exception):
-    """As a step: the connection is dropped here."""
-
-
-@dataclass(frozen=True)
-class Raw:
-    """Bytes as they are, in the place of an event."""
-
-    data: bytes
+from tests.emulators.loopback import (
+    Cut,
+    LoopbackServer,
+    Pause,
+    Raw,
+    Refuse,
+    Silence,
+    noticing_the_client_leave,
+    refuse,
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +53,7 @@ def chunk(choices: list[dict[str, Any]], **fields: Any) -> Event:
 
 AZURE_PROMPT_FILTER = chunk([], prompt_filter_results=[{"prompt_index": 0, "content_filter_results": {}}])
 """What Azure sends ahead of everything: no choices."""
+AZURE_SAFE = {"hate": {"filtered": False, "severity": "safe"}}
 USAGE = chunk([], usage={"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12})
 
 Step = str | Pause | type[Cut] | Raw | Event
@@ -84,32 +71,75 @@ class Stream:
         object.__setattr__(self, "steps", steps)
         object.__setattr__(self, "finish", finish)
 
-    def events(self) -> list[Step]:
+    def events(self, azure: bool = False) -> list[Step]:
+        head: list[Step] = [AZURE_PROMPT_FILTER] if azure else []
+        steps = [azure_delta(step) if azure and isinstance(step, str) else step for step in self.steps]
         ending: list[Step] = (
             [] if self.finish is None else [delta(self.finish), USAGE, Raw(b"data: [DONE]\n\n")]
         )
-        return [delta(role="assistant", content="", refusal=None), *self.steps, *ending]
+        return [*head, delta(role="assistant", content="", refusal=None), *steps, *ending]
 
 
-@dataclass(frozen=True)
-class Refuse:
-    """An error answer with OpenAI's error body, or with `body` as it is."""
-
-    status: int
-    message: str = "refused"
-    code: str | None = None
-    param: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Any = None
-
-    def payload(self) -> Any:
-        error = {"message": self.message, "type": "error", "param": self.param, "code": self.code}
-        return {"error": error} if self.body is None else self.body
+def azure_delta(text: str) -> Event:
+    """A piece as Azure sends it, with what its filter found."""
+    choice = {
+        "index": 0,
+        "delta": {"content": text},
+        "finish_reason": None,
+        "content_filter_results": AZURE_SAFE,
+    }
+    return chunk([choice])
 
 
-@dataclass(frozen=True)
-class Silence:
-    """The request is read and nothing is ever sent, not even headers."""
+def azure_refuse(
+    status: int, code: str, message: str, headers: Mapping[str, str] | None = None, **details: Any
+) -> Refuse:
+    """An error with Azure's body, which holds no more than code and message."""
+    body = {"error": {"code": code, "message": message, **details}}
+    return Refuse(status, message, code, headers=headers or {}, body=body)
+
+
+AZURE_KEY_REFUSED = azure_refuse(
+    401,
+    "401",
+    "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an "
+    "active subscription and use a correct regional API endpoint for your resource.",
+)
+AZURE_ROLE_MISSING = azure_refuse(
+    401,
+    "PermissionDenied",
+    "The principal `00000000` lacks the required data action "
+    "`Microsoft.CognitiveServices/accounts/OpenAI/deployments/chat/completions/action`.",
+)
+AZURE_FIREWALL = azure_refuse(403, "403", "Access denied due to Virtual Network/Firewall rules.")
+AZURE_NO_DEPLOYMENT = azure_refuse(
+    404,
+    "DeploymentNotFound",
+    "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, "
+    "please wait a moment and try again.",
+)
+AZURE_NO_RESOURCE = azure_refuse(404, "404", "Resource not found")
+AZURE_BUSY = azure_refuse(
+    429,
+    "429",
+    "Requests to the ChatCompletions_Create Operation under Azure OpenAI API version 2024-05-01-preview have exceeded "
+    "token rate limit of your current OpenAI S0 pricing tier. Please retry after 7 seconds.",
+    {"retry-after": "7", "retry-after-ms": "6400", "x-ratelimit-remaining-tokens": "0"},
+)
+AZURE_FILTERED = azure_refuse(
+    400,
+    "content_filter",
+    "The response was filtered due to the prompt triggering Azure OpenAI's content management policy.",
+    type=None,
+    param="prompt",
+    innererror={
+        "code": "ResponsibleAIPolicyViolation",
+        "content_filter_result": {"violence": {"filtered": True, "severity": "medium"}},
+    },
+)
+AZURE_BROKEN = azure_refuse(
+    500, "InternalServerError", "The server had an error while processing your request."
+)
 
 
 Answer = Stream | Refuse | Silence
@@ -121,6 +151,8 @@ class Exchange:
 
     body: dict[str, Any]
     headers: Mapping[str, str]
+    target: str = ""
+    """Path and query."""
     disconnected: threading.Event = field(default_factory=threading.Event)
     """Set when the client went away before the answer was complete."""
 
@@ -128,39 +160,34 @@ class Exchange:
         return await anyio.to_thread.run_sync(self.disconnected.wait, within_seconds)
 
 
-class ChatServer:
-    """Serves in a thread of its own between `with` and its end."""
+class ChatServer(LoopbackServer):
+    """`azure_keys`: what Azure's paths let in, as `api-key` or as bearer token; None lets everybody in."""
 
-    def __init__(self, *answers: Answer, models: tuple[str, ...] | Refuse = ("emulated",)) -> None:
+    def __init__(
+        self,
+        *answers: Answer,
+        models: tuple[str, ...] | Refuse = ("emulated",),
+        deployments: tuple[str, ...] = ("gpt-4o",),
+        azure_keys: tuple[str, ...] | None = None,
+    ) -> None:
         self.answers = list(answers) or [Stream("Hello", " there.")]
         self.models = models
+        self.deployments = deployments
+        self.azure_keys = azure_keys
         self.exchanges: list[Exchange] = []
         self.models_asked = 0
+        self.connections: set[Address | None] = set()
+        """Where requests came from, each kept connection once."""
         self._asked = threading.Event()
-        routes = [Route("/v1/chat/completions", _Completions(self)), Route("/v1/models", self._list_models)]
-        config = uvicorn.Config(
-            Starlette(routes=routes), port=0, log_level="critical", timeout_graceful_shutdown=1
+        completions = _Completions(self)
+        super().__init__(
+            Route("/v1/chat/completions", completions),
+            Route("/v1/models", self._list_models),
+            Route("/openai/v1/chat/completions", completions),
+            Route("/openai/v1/models", self._list_models),
+            Route("/openai/deployments/{deployment}/chat/completions", completions),
+            Route("/openai/models", self._list_models),
         )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, name="chat emulator", daemon=True)
-
-    @property
-    def url(self) -> str:
-        """Where an OpenAI client is pointed at."""
-        port = self._server.servers[0].sockets[0].getsockname()[1]
-        return f"http://127.0.0.1:{port}/v1"
-
-    def __enter__(self) -> ChatServer:
-        self._thread.start()
-        while not self._server.started:
-            time.sleep(0.005)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.should_exit = True
-        self._thread.join()
 
     async def was_asked(self) -> None:
         """Returns when a first request has arrived."""
@@ -172,12 +199,30 @@ class ChatServer:
         self._asked.set()
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
+    def refuse_on_azure(self, request: Request, deployment: str | None) -> Refuse | None:
+        """What Azure's front door says before it looks at the request itself. `deployment`: None for no matter."""
+        classic = not request.url.path.startswith("/openai/v1/")
+        offered = {request.headers.get("authorization", "").removeprefix("Bearer ")}
+        offered.add(request.headers.get("api-key", ""))
+        if self.azure_keys is not None and not offered.intersection(self.azure_keys):
+            return AZURE_KEY_REFUSED
+        if classic and not request.query_params.get("api-version"):
+            return AZURE_NO_RESOURCE
+        return AZURE_NO_DEPLOYMENT if deployment is not None and deployment not in self.deployments else None
+
     async def _list_models(self, request: Request) -> JSONResponse:
+        if is_azure(request) and (refusal := self.refuse_on_azure(request, None)):
+            return JSONResponse(refusal.payload(), refusal.status)
         self.models_asked += 1
+        self.connections.add(request.client)
         if isinstance(self.models, Refuse):
             return JSONResponse(self.models.payload(), self.models.status)
         data = [{"id": name, "object": "model", "created": 1, "owned_by": "tests"} for name in self.models]
         return JSONResponse({"object": "list", "data": data})
+
+
+def is_azure(request: Request) -> bool:
+    return request.url.path.startswith("/openai/")
 
 
 class _Completions:
@@ -188,45 +233,31 @@ class _Completions:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        exchange = Exchange(await request.json(), request.headers)
-        answer = self.server.take(exchange)
+        self.server.connections.add(request.client)
+        body = await request.json()
+        target = f"{request.url.path}?{request.url.query}".rstrip("?")
+        deployment = request.path_params.get("deployment", body.get("model"))
+        answer: Answer | None = None
+        if is_azure(request):
+            answer = self.server.refuse_on_azure(request, deployment)
+        exchange = Exchange(body, request.headers, target)
+        answer = answer or self.server.take(exchange)
         if isinstance(answer, Refuse):
-            await JSONResponse(answer.payload(), answer.status, dict(answer.headers))(scope, receive, send)
+            await refuse(answer, scope, receive, send)
             return
-        async with _noticing_the_client_leave(receive, exchange):
+        async with noticing_the_client_leave(receive, exchange.disconnected):
             if isinstance(answer, Silence):
                 await anyio.sleep_forever()
             elif not exchange.body.get("stream"):
                 await JSONResponse(_completion())(scope, receive, send)
             else:
-                await _stream(answer, send)
+                await _stream(answer.events(is_azure(request)), send)
 
 
-@asynccontextmanager
-async def _noticing_the_client_leave(receive: Receive, exchange: Exchange) -> AsyncIterator[None]:
-    async def watch() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        exchange.disconnected.set()
-        tasks.cancel_scope.cancel()
-
-    cut = False
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(watch)
-        try:
-            yield
-        except Cut:
-            cut = True
-        tasks.cancel_scope.cancel()
-    if cut:
-        # uvicorn closes the socket under an answer whose app failed in the middle of it.
-        raise Cut
-
-
-async def _stream(answer: Stream, send: Send) -> None:
+async def _stream(steps: Sequence[Step], send: Send) -> None:
     headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    for step in answer.events():
+    for step in steps:
         if isinstance(step, Pause):
             await anyio.sleep(step.seconds)
         elif isinstance(step, type):
@@ -247,7 +278,3 @@ def _completion() -> dict[str, Any]:
     message = {"role": "assistant", "content": "H"}
     choices = [{"index": 0, "message": message, "finish_reason": "length"}]
     return {"id": "1", "object": "chat.completion", "created": 1, "model": "emulated", "choices": choices}
-
-
-# What a cut looks like to uvicorn is an app that failed; that is meant.
-logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)

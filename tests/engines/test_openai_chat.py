@@ -15,22 +15,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.emulators.chat import (
+    AZURE_BROKEN,
+    AZURE_BUSY,
+    AZURE_FILTERED,
+    AZURE_FIREWALL,
+    AZURE_KEY_REFUSED,
+    AZURE_NO_DEPLOYMENT,
+    AZURE_NO_RESOURCE,
     AZURE_PROMPT_FILTER,
-    STALL,
+    AZURE_ROLE_MISSING,
     Answer,
     ChatServer,
-    Cut,
     Event,
-    Pause,
-    Raw,
-    Refuse,
-    Silence,
     Step,
     Stream,
     delta,
 )
+from tests.emulators.loopback import STALL, Cut, Pause, Raw, Refuse, Silence
+from voice import texts
 from voice.engines import EngineError, Message, NotConfigured, Rejected, Unavailable
-from voice.engines.openai_chat import OpenAIChat, Thinking
+from voice.engines.openai_account import Account, connect_azure, connect_openai
+from voice.engines.openai_chat import REASONING_TOKENS, OpenAIChat, Thinking
 
 pytestmark = pytest.mark.anyio
 
@@ -40,11 +45,15 @@ KEY = "a-key-that-stays-secret"
 
 @asynccontextmanager
 async def chatting(
-    server: ChatServer, *, model: str = "emulated", timeout_seconds: float = 5, prefix_cache: bool = False
+    server: ChatServer,
+    account: Account | None = None,
+    *,
+    model: str = "emulated",
+    timeout_seconds: float = 5,
+    prefix_cache: bool = False,
 ) -> AsyncIterator[OpenAIChat]:
     chat = OpenAIChat(
-        base_url=server.url,
-        api_key=KEY,
+        account or connect_openai(server.url, KEY),
         model=model,
         temperature=0.5,
         max_tokens=50,
@@ -205,7 +214,7 @@ async def test_a_reply_that_does_not_begin_times_out(answer: Answer) -> None:
     said, error = await fail(answer, timeout_seconds=0.5)
     assert said == ""
     assert isinstance(error, Unavailable)
-    assert (error.sentence, error.details) == ("chat_timeout", {"seconds": "0.5"})
+    assert (error.sentence, error.details) == ("chat_timeout", {"seconds": 0.5})
 
 
 async def test_a_reply_that_stalls_times_out_and_drops_the_connection() -> None:
@@ -229,42 +238,72 @@ async def test_reasoning_counts_as_a_sign_of_life_but_not_as_reply() -> None:
 # Refusals
 
 
-CONTENT_FILTER = Refuse(
-    400, "The response was filtered due to the prompt", code="content_filter", param="prompt"
-)
-REFUSALS = [
+FAULTS: list[tuple[Answer, type[EngineError], str]] = [
     (Refuse(401, "Incorrect API key"), Rejected, "chat_key_refused"),
+    (AZURE_KEY_REFUSED, Rejected, "chat_key_refused"),
+    (AZURE_ROLE_MISSING, Rejected, "chat_key_refused"),
     (Refuse(403), Rejected, "chat_key_refused"),
+    (AZURE_FIREWALL, Rejected, "chat_refused"),
+    (Refuse(403, "Country, region, or territory not supported"), Rejected, "chat_refused"),
     (Refuse(429), Unavailable, "chat_quota"),
+    (Refuse(429, headers={"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}), Unavailable, "chat_quota"),
+    (Refuse(429, headers={"retry-after": "-1"}), Unavailable, "chat_quota"),
     (Refuse(429, code="insufficient_quota"), Rejected, "chat_quota"),
+    (AZURE_BUSY, Unavailable, "chat_busy"),
     (Refuse(503), Unavailable, "chat_quota"),
     (Refuse(404, "The model `x` does not exist", code="model_not_found"), Rejected, "chat_model_missing"),
-    (
-        Refuse(404, "The API deployment does not exist", code="DeploymentNotFound"),
-        Rejected,
-        "chat_model_missing",
-    ),
+    (AZURE_NO_DEPLOYMENT, Rejected, "chat_model_missing"),
     (
         Refuse(404, body={"error": 'model "x" not found, try pulling it first'}),
         Rejected,
         "chat_model_missing",
     ),
     (Refuse(404, body={"detail": "Not Found"}), Rejected, "chat_refused"),
-    (CONTENT_FILTER, Rejected, "chat_filtered"),
+    (AZURE_NO_RESOURCE, Rejected, "chat_refused"),
+    (AZURE_FILTERED, Rejected, "chat_filtered"),
+    (Refuse(400, code="content_policy_violation"), Rejected, "chat_filtered"),
     (Refuse(400, "max_tokens is too large"), Rejected, "chat_refused"),
+    (Refuse(408), Unavailable, "chat_unreachable"),
     (Refuse(413), Rejected, "chat_refused"),
-    (Refuse(500), Unavailable, "chat_unreachable"),
+    (AZURE_BROKEN, Unavailable, "chat_unreachable"),
     (Refuse(502, body="<html>Bad gateway</html>"), Unavailable, "chat_unreachable"),
+    (Silence(), Unavailable, "chat_timeout"),
+    (Stream(STALL), Unavailable, "chat_timeout"),
+    (Stream("Well,", STALL), Unavailable, "chat_timeout"),
+    (Stream("Well,", Cut), Unavailable, "chat_unreachable"),
+    (Stream("Well,", finish=None), Unavailable, "chat_unreachable"),
+    (Stream("Well,", finish="content_filter"), Rejected, "chat_filtered"),
 ]
 
 
-@pytest.mark.parametrize(("refusal", "kind", "sentence"), REFUSALS)
-async def test_a_refusal_is_told_so_that_a_user_can_act(
-    refusal: Refuse, kind: type[EngineError], sentence: str
+@pytest.mark.parametrize(("fault", "kind", "sentence"), FAULTS)
+async def test_a_fault_is_told_so_that_a_user_can_act_and_the_next_turn_works(
+    fault: Answer, kind: type[EngineError], sentence: str
 ) -> None:
-    _, error = await fail(refusal)
-    assert type(error) is kind
-    assert error.sentence == sentence
+    tried_again = isinstance(fault, Refuse) and fault.status in (500, 502)
+    answers = [fault, *[fault] * tried_again, Stream("Hello.")]
+    with ChatServer(*answers * 3, deployments=("emulated",)) as server:
+        for account in (
+            connect_openai(server.url, KEY),
+            connect_azure(server.address, KEY, "2024-05-01-preview"),
+            connect_azure(server.address, KEY, "v1"),
+        ):
+            async with chatting(server, account, timeout_seconds=0.5) as chat:
+                with pytest.raises(EngineError) as failure:
+                    [piece async for piece in chat.reply(PROMPT)]
+                assert (type(failure.value), failure.value.sentence) == (kind, sentence)
+                assert_told_in_both_languages(failure.value)
+                assert [piece async for piece in chat.reply(PROMPT)] == ["Hello."]
+
+
+def assert_told_in_both_languages(error: EngineError) -> None:
+    for language in texts.INTERFACE:
+        assert KEY not in texts.say(error.sentence, language, **error.details)
+
+
+async def test_how_long_to_wait_is_told_where_the_server_says_so() -> None:
+    _, error = await fail(AZURE_BUSY)
+    assert error.details == {"seconds": 7}
 
 
 async def test_a_missing_model_is_named() -> None:
@@ -282,7 +321,7 @@ async def test_a_refusals_reason_is_one_short_line_without_secrets() -> None:
 
 async def test_a_key_that_no_header_can_carry_is_refused() -> None:
     with ChatServer() as server:
-        chat = OpenAIChat(base_url=server.url, api_key="鍵", model="emulated")
+        chat = OpenAIChat(connect_openai(server.url, "鍵"), model="emulated")
         with pytest.raises(Rejected, match="chat_key_refused"):
             await anext(chat.reply(PROMPT))
         await chat.close()
@@ -290,7 +329,7 @@ async def test_a_key_that_no_header_can_carry_is_refused() -> None:
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/v1", "http://no-such-host.invalid/v1"])
 async def test_a_server_that_is_not_there_is_unreachable(address: str) -> None:
-    chat = OpenAIChat(base_url=address, api_key="", model="any")
+    chat = OpenAIChat(connect_openai(address), model="any")
     for attempt in (chat.warm(), anext(chat.reply(PROMPT))):
         with pytest.raises(Unavailable, match="chat_unreachable"):
             await attempt
@@ -299,7 +338,7 @@ async def test_a_server_that_is_not_there_is_unreachable(address: str) -> None:
 
 async def test_a_server_that_does_not_speak_tls_is_unreachable() -> None:
     with ChatServer() as server:
-        chat = OpenAIChat(base_url=server.url.replace("http:", "https:"), api_key="", model="any")
+        chat = OpenAIChat(connect_openai(server.url.replace("http:", "https:")), model="any")
         with pytest.raises(Unavailable, match="chat_unreachable"):
             await anext(chat.reply(PROMPT))
         await chat.close()
@@ -344,8 +383,19 @@ async def test_options_that_a_model_does_not_support_are_adapted_once_and_rememb
                 assert [piece async for piece in chat.reply(PROMPT)] == ["Hello"]
         assert len(server.exchanges) == 4
         last = server.exchanges[-1].body
-    assert last["max_completion_tokens"] == 50
+    assert last["max_completion_tokens"] == 50 + REASONING_TOKENS
+    assert last["reasoning_effort"] == "low"
     assert not {"max_tokens", "temperature"} & last.keys()
+
+
+async def test_a_version_of_the_api_that_knows_no_reasoning_effort_is_not_asked_for_it() -> None:
+    unknown = Refuse(400, "Unrecognized request argument supplied: reasoning_effort")
+    with ChatServer(MAX_TOKENS_UNSUPPORTED, unknown, Stream("Hello")) as server:
+        async with chatting(server) as chat:
+            assert [piece async for piece in chat.reply(PROMPT)] == ["Hello"]
+        last = server.exchanges[-1].body
+    assert "reasoning_effort" not in last
+    assert last["max_completion_tokens"] == 50 + REASONING_TOKENS
 
 
 async def test_a_server_that_never_stops_refusing_options_is_given_up() -> None:
@@ -488,7 +538,7 @@ def test_every_error_of_the_openai_package_is_known() -> None:
     ids=lambda kind: kind.__name__,
 )
 async def test_an_error_of_the_openai_package_is_translated(kind: type[Exception]) -> None:
-    chat = OpenAIChat(base_url="http://127.0.0.1:1/v1", api_key="", model="any")
+    chat = OpenAIChat(connect_openai("http://127.0.0.1:1/v1"), model="any")
     with pytest.raises(EngineError, match=OF_CHAT[kind.__name__]), chat.translating_errors():
         raise build(kind)
     await chat.close()

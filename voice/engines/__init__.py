@@ -1,4 +1,4 @@
-"""What an engine is: three streaming Protocols, their value types, their errors; and `choose`.
+"""What an engine is: three streaming Protocols, their value types and their errors.
 
 Streams in, streams out. Whoever iterates an engine's stream also closes it (`contextlib.aclosing`); closing is how
 work is stopped. Engines raise only the errors below, translated once at their own edge with `raise ... from`.
@@ -6,19 +6,13 @@ work is stopped. Engines raise only the errors below, translated once at their o
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias
+from typing import ClassVar, Literal, Protocol, TypeAlias
 
 import anyio
 
 from voice.audio import Pcm
-from voice.cpus import count_cpus
-
-if TYPE_CHECKING:
-    from voice.progress import Progress
-    from voice.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,75 +202,3 @@ class Engines:
 
     def all(self) -> tuple[Engine, Engine, Engine]:
         return (self.speech_to_text, self.chat, self.text_to_speech)
-
-
-QUANTISATION = re.compile(r"([-_.](instruct|chat|it))?[-_.](i?q\d\w*|b?f16|f32)$", re.IGNORECASE)
-"""What a GGUF file's name ends with and people need not read."""
-OPENING_TOKENS = 500
-"""Room for the system prompt and the exchanges that set the tone."""
-
-
-def choose(settings: Settings, progress: Progress | None = None) -> Engines:
-    """The engines that the settings ask for; models of this machine that are missing are fetched first. Blocks.
-
-    Raises:
-        NotConfigured: the local engines are not installed, or there is no such model.
-        Unavailable: a model cannot be fetched or stored.
-    """
-    try:
-        from voice.engines.local_voices import LocalVoices
-        from voice.engines.local_whisper import LocalWhisper
-    except ImportError as exc:
-        raise NotConfigured("local_engines_missing") from exc
-    from voice.models import fetch
-    from voice.weights import KOKORO_JA, WHISPER_BASE
-
-    chat = _choose_chat(settings, progress)
-    timeout = settings.engine_timeout_seconds
-    threads = settings.cpu_threads or count_cpus()
-    whisper = fetch(WHISPER_BASE, settings.models_dir, progress)
-    kokoro = (
-        fetch(KOKORO_JA, settings.models_dir, progress) if settings.local_japanese_voice != "mei" else None
-    )
-    return Engines(
-        LocalWhisper(whisper, cpu_threads=min(threads, 4), timeout_seconds=timeout),
-        chat,
-        LocalVoices(kokoro, settings.local_japanese_voice, threads=min(threads, 4), timeout_seconds=timeout),
-    )
-
-
-def _choose_chat(settings: Settings, progress: Progress | None) -> ChatModel:
-    from voice.engines.openai_chat import OpenAIChat
-
-    key = settings.openai_api_key.get_secret_value()
-    configured = bool(settings.openai_base_url or key)
-    if settings.chat_engine == "openai" and not configured:
-        raise NotConfigured("openai_not_configured")
-    if configured and settings.chat_engine != "local":
-        return OpenAIChat(
-            base_url=settings.openai_base_url or "https://api.openai.com/v1",
-            api_key=key,
-            model=settings.openai_model or ("" if settings.openai_base_url else "gpt-4o-mini"),
-            temperature=settings.chat_temperature,
-            max_tokens=settings.chat_max_tokens,
-            timeout_seconds=settings.engine_timeout_seconds,
-        )
-    from voice.engines.local_llama import LocalLlama, check_llama
-    from voice.models import resolve_chat_model
-
-    check_llama()
-
-    model = resolve_chat_model(settings.local_chat_model, settings.models_dir, progress)
-    return LocalLlama(
-        model,
-        label=QUANTISATION.sub("", model.stem),
-        slots=settings.local_chat_slots,
-        threads=settings.cpu_threads or count_cpus(),
-        context_tokens=OPENING_TOKENS
-        + settings.history_tokens
-        + settings.max_text_characters
-        + settings.chat_max_tokens,
-        temperature=settings.chat_temperature,
-        max_tokens=settings.chat_max_tokens,
-        timeout_seconds=settings.engine_timeout_seconds,
-    )

@@ -27,6 +27,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.text import TextReceiveStream
 
 from voice.engines import Message, NotConfigured, Unavailable
+from voice.engines.openai_account import connect_openai
 from voice.engines.openai_chat import OpenAIChat
 
 START_SECONDS = 120
@@ -169,8 +170,7 @@ class LocalLlama:
             self._losses.append(anyio.current_time())
             raise Unavailable("chat_gone") from exc
         chat = OpenAIChat(
-            base_url=f"{process.address}/v1",
-            api_key=key,
+            connect_openai(f"{process.address}/v1", key),
             model=self._model.stem,
             temperature=self._temperature,
             max_tokens=self._max_tokens,

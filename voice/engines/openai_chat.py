@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import aclosing, contextmanager
+from contextlib import AbstractContextManager, aclosing, contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
+from functools import partial
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import anyio
 import openai
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
-from voice.engines import EngineError, Message, NotConfigured, Rejected, Unavailable
+from voice.engines import Message, NotConfigured, Rejected, Unavailable
+from voice.engines.openai_account import Account, try_twice
+from voice.engines.openai_errors import CHAT, reason_of, translating_errors
 
-RETRY_AFTER_SECONDS = 0.2
-"""A kept connection that the server has just closed, or a worker just gone, is served by the next attempt; what lasts
-longer is not worth a user's waiting in silence."""
+REASONING_TOKENS = 2000
+"""Room to think before the reply, for models whose limit counts both; with `reasoning_effort` low few take half of it."""
 
 
 class OpenAIChat:
-    """One model behind one base address. Lives in one event loop, as its kept connections do.
+    """One model of an account. Lives in one event loop, as its kept connections do.
 
     A reply that reached `max_tokens` ends with "…". Reasoning (`reasoning_content`, a leading <think> block) is no
     part of a reply.
@@ -30,9 +30,8 @@ class OpenAIChat:
 
     def __init__(
         self,
+        account: Account,
         *,
-        base_url: str,
-        api_key: str,
         model: str = "",
         temperature: float = 0.5,
         max_tokens: int = 400,
@@ -40,23 +39,19 @@ class OpenAIChat:
         label: str = "",
         prefix_cache: bool = False,
     ) -> None:
-        """What to talk to, and how.
+        """Which model, and how. The engine closes the account with itself.
 
-        `api_key`: "" where the server wants none. `model`: "" takes the first that the server lists.
+        `model`: on Azure the deployment; "" takes the first that the server lists.
         `timeout_seconds`: to the first token, and from one token to the next.
         `prefix_cache`: the server keeps what it has read of a prompt (llama.cpp), so `warm` may have it read ahead.
         """
-        self.label = label or model or base_url
-        self._key = api_key
+        self.label = label or model or account.address
+        self._account = account
+        self._client = account.client
         self._model = model
         self._timeout = timeout_seconds
         self._prefix_cache = prefix_cache
         self._options: dict[str, Any] = {"temperature": temperature, "max_tokens": max_tokens}
-        # A proxy of the environment is meant for the world outside, not for this machine.
-        http = openai.DefaultAsyncHttpx2Client(timeout=None, trust_env=not _is_loopback(base_url))
-        self._client = openai.AsyncOpenAI(
-            base_url=base_url, api_key=api_key or "none", timeout=None, max_retries=0, http_client=http
-        )
 
     async def reply(self, prompt: Sequence[Message]) -> AsyncGenerator[str, None]:
         """Pieces as the server sends them.
@@ -96,12 +91,12 @@ class OpenAIChat:
                     extra_body={"cache_prompt": True},
                 )
             elif self._model:
-                await self._list_models()
+                await self._account.list_models()
             else:
                 await self._choose_model()
 
     async def close(self) -> None:
-        await self._client.close()
+        await self._account.close()
 
     async def _tokens(self, prompt: Sequence[Message]) -> AsyncGenerator[Token, None]:
         # Comments, usage and empty chunks keep a connection alive, not a turn: they do not move the deadline.
@@ -122,93 +117,49 @@ class OpenAIChat:
                         yield token
 
     async def _open(self, prompt: Sequence[Message]) -> openai.AsyncStream[ChatCompletionChunk]:
-        retried = False
         while True:
             options = dict(self._options)
             try:
-                stream: openai.AsyncStream[ChatCompletionChunk] = await self._client.chat.completions.create(
-                    model=await self._choose_model(), messages=_as_params(prompt), stream=True, **options
-                )
-                return stream
+                return await try_twice(partial(self._create, prompt, options))
             except (openai.BadRequestError, openai.UnprocessableEntityError) as exc:
                 if not self._adapt(options, exc):
                     raise
-            except (openai.APIConnectionError, openai.InternalServerError) as exc:
-                if retried or getattr(exc, "status_code", None) == 503:
-                    raise
-                retried = True
-                await anyio.sleep(RETRY_AFTER_SECONDS)
+
+    async def _create(
+        self, prompt: Sequence[Message], options: dict[str, Any]
+    ) -> openai.AsyncStream[ChatCompletionChunk]:
+        stream: openai.AsyncStream[ChatCompletionChunk] = await self._client.chat.completions.create(
+            model=await self._choose_model(), messages=_as_params(prompt), stream=True, **options
+        )
+        return stream
 
     def _adapt(self, sent: dict[str, Any], refusal: openai.APIStatusError) -> bool:
         """Leave out, from now on, the option that the server does not support; False when it refuses something else.
 
-        OpenAI's reasoning models want `max_completion_tokens`, and no temperature but their own.
+        OpenAI's reasoning models (o1 to o4, gpt-5) want `max_completion_tokens`, and no temperature but their own.
         """
-        reason = _reason(refusal)
+        reason = reason_of(refusal)
         if not _UNSUPPORTED.search(f"{refusal.code} {reason}"):
             return False
         for option in sent:
             if refusal.param == option or re.search(rf"\b{option}\b", reason):
                 value = self._options.pop(option, None)
                 if option == "max_tokens" and value is not None:
-                    self._options["max_completion_tokens"] = value
+                    self._options["max_completion_tokens"] = value + REASONING_TOKENS
+                    self._options["reasoning_effort"] = "low"
                 return True
         return False
 
     async def _choose_model(self) -> str:
         if not self._model:
-            names = await self._list_models()
+            names = await self._account.list_models()
             if not names:
                 raise NotConfigured("chat_model_unnamed")
             self._model = names[0]
         return self._model
 
-    async def _list_models(self) -> list[str]:
-        try:
-            return [model.id for model in (await self._client.models.list()).data or ()]
-        except openai.NotFoundError:
-            return []
-
-    @contextmanager
-    def translating_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except TimeoutError as exc:
-            raise Unavailable("chat_timeout", seconds=f"{self._timeout:g}") from exc
-        except openai.OpenAIError as exc:
-            raise self._translate(exc) from exc
-        except UnicodeEncodeError as exc:  # a key that no HTTP header can carry
-            raise Rejected("chat_key_refused") from exc
-        except ValueError as exc:  # events that are no JSON, or not even UTF-8
-            raise Unavailable("chat_unreachable") from exc
-
-    def _translate(self, exc: openai.OpenAIError) -> EngineError:
-        if isinstance(exc, openai.ContentFilterFinishReasonError) or _is_filtered(exc):
-            return Rejected("chat_filtered")
-        if isinstance(exc, openai.APITimeoutError):
-            return Unavailable("chat_timeout", seconds=f"{self._timeout:g}")
-        if isinstance(exc, openai.APIStatusError):
-            return self._translate_status(exc)
-        return Unavailable("chat_unreachable")
-
-    def _translate_status(self, exc: openai.APIStatusError) -> EngineError:
-        status, reason = exc.status_code, _reason(exc)
-        if status in (401, 403):
-            return Rejected("chat_key_refused")
-        if status == 429 and exc.code == "insufficient_quota":
-            return Rejected("chat_quota")
-        if status in (429, 503):
-            return Unavailable("chat_quota")
-        if status >= 500 or status == 408:
-            return Unavailable("chat_unreachable")
-        if status == 404 and re.search(r"model|deployment", f"{exc.code} {reason}", re.I):
-            return Rejected("chat_model_missing", model=self._model)
-        return Rejected("chat_refused", reason=self._without_secrets(reason))
-
-    def _without_secrets(self, reason: str) -> str:
-        if self._key:
-            reason = reason.replace(self._key, "***")
-        return _SECRET.sub("***", reason)[:160]
+    def translating_errors(self) -> AbstractContextManager[None]:
+        return translating_errors(CHAT, self._account, self._model, self._timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +224,6 @@ class Thinking:
 
 
 _UNSUPPORTED = re.compile(r"unsupported|not support|unrecogni[sz]ed|unknown|not permitted", re.I)
-_SECRET = re.compile(r"\bsk-[\w*-]+|\bBearer \S+", re.I)
 
 
 @contextmanager
@@ -288,26 +238,3 @@ def _as_params(prompt: Sequence[Message]) -> list[ChatCompletionMessageParam]:
         cast(ChatCompletionMessageParam, {"role": message.role, "content": message.content})
         for message in prompt
     ]
-
-
-def _is_filtered(exc: openai.OpenAIError) -> bool:
-    # Azure's code for a prompt; OpenAI's for the same.
-    return isinstance(exc, openai.APIError) and exc.code in ("content_filter", "content_policy_violation")
-
-
-def _reason(exc: openai.APIStatusError) -> str:
-    """The server's own words in one line; servers say them in more ways than OpenAI's."""
-    body: Any = exc.body
-    if isinstance(body, dict):
-        body = body.get("message") or body.get("detail")
-    if not isinstance(body, str) or body.lstrip().startswith("<"):
-        body = f"{exc.status_code} {exc.response.reason_phrase}"
-    return " ".join(body.split())
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -26,9 +26,12 @@ ENGLISH = Words(
         # The chat model.
         "chat_unreachable": "The chat model's server does not answer. Please try again in a moment.",
         "chat_timeout": "The chat model did not answer within {seconds:g} seconds. Please try again.",
-        "chat_key_refused": "The chat model's server refuses the key. Please check OPENAI_API_KEY.",
+        "chat_key_refused": "The chat model's server refuses the key. Please check OPENAI_KEY or OPENAI_API_KEY.",
+        "chat_identity_refused": "Azure does not let this app's identity use the chat model. Please give it the role “Cognitive Services OpenAI User”.",
+        "sign_in_failed": "Signing in to Azure failed. Please check the identity that Kaiwa runs as (az login, or its managed identity).",
+        "chat_busy": "The chat model's server is over its limit. Please try again in {seconds} seconds.",
         "chat_quota": "The chat model's server is over its quota or busy. Please try again in a minute.",
-        "chat_model_missing": "The chat model's server does not know the model “{model}”. Please check OPENAI_MODEL.",
+        "chat_model_missing": "The chat model's server does not know the model “{model}”. Please check OPENAI_DEPLOYMENT or OPENAI_MODEL.",
         "chat_refused": "The chat model's server refused the request: {reason}",
         "chat_filtered": "The chat model's content filter stopped this answer. Please ask in another way.",
         "chat_said_nothing": "The chat model gave no answer. Please ask again, perhaps in other words.",
@@ -36,6 +39,15 @@ ENGLISH = Words(
         # Speech.
         "recognition_failed": "The speech recognition failed. Please try again.",
         "recognition_timeout": "The speech recognition took longer than {seconds:g} seconds. Please try a shorter recording.",
+        "speech_unreachable": "The speech service does not answer. Please try again in a moment.",
+        "speech_timeout": "The speech service did not answer within {seconds:g} seconds. Please try again.",
+        "speech_key_refused": "The speech service refuses the key. Please check the speech service's key and region.",
+        "speech_identity_refused": "The speech service does not let this app's identity in. Please check its role.",
+        "speech_quota": "The speech service is over its quota or busy. Please try again in a minute.",
+        "speech_busy": "The speech service is over its limit. Please try again in {seconds} seconds.",
+        "speech_model_missing": "The speech service does not know the model “{model}”. Please check its name.",
+        "speech_filtered": "The speech service's content filter stopped this. Please put it in another way.",
+        "speech_refused": "The speech service refused the request: {reason}",
         "voice_failed": "The voice failed, so this answer is text only.",
         "voice_timeout": "The voice took longer than {seconds:g} seconds, so the rest of this answer is text only.",
         # Models and installation.
@@ -45,10 +57,6 @@ ENGLISH = Words(
         ),
         "disk_full": "The disk is full: {model} needs {needed_mb} MB in {folder}. Please free some room, or set MODELS_DIR.",
         "models_folder_unwritable": "The models folder {folder} cannot be written. Please set MODELS_DIR to another one.",
-        "local_engines_missing": (
-            "The local engines are not installed, and speech needs them so far. "
-            "Please run pip install -r requirements.txt."
-        ),
         # Serving.
         "port_taken": "Port {port} is taken. Please stop the other program, or choose another port: --port {another}",
         "openai_not_configured": "CHAT_ENGINE is openai, but neither OPENAI_BASE_URL nor OPENAI_API_KEY is set.",
@@ -58,6 +66,11 @@ ENGLISH = Words(
         "chat_lost": "The language model stopped in the middle of the answer. It starts again with your next question; please ask once more.",
         "chat_model_unnamed": "The chat model's server does not list its models. Please set OPENAI_MODEL.",
         "openmp_missing": "llama.cpp needs OpenMP. On Debian and Ubuntu: sudo apt install libgomp1",
+        "azure_speech_not_configured": "Azure Speech is asked for, but AZURE_SPEECH_KEY is not set (with AZURE_AUTH=entra: AZURE_SPEECH_ENDPOINT).",
+        "azure_chat_not_configured": "Azure OpenAI is asked for, but OPENAI_ENDPOINT is not set.",
+        "openai_speech_not_configured": "Speech by an OpenAI-compatible server is asked for, but neither STT_BASE_URL or TTS_BASE_URL nor OPENAI_API_KEY is set.",
+        "local_engines_missing": "The engines of this machine are not installed. Please run pip install -r requirements.txt, or configure Azure or another server for speech and chat.",
+        "speech_not_configured": "The speech service's key or address cannot be right. Please check AZURE_SPEECH_KEY, AZURE_REGION and AZURE_SPEECH_ENDPOINT.",
         "model_file_missing": "There is no file {file}. Please check LOCAL_CHAT_MODEL.",
         "model_file_broken": "The model {file} cannot be loaded. Please check that it is a whole GGUF file.",
     },

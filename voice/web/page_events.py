@@ -163,7 +163,7 @@ class PageEvents:
         spoken = next(
             (v.language for v in self._engines.text_to_speech.voices() if v.name == voice), language
         )
-        sample = texts.words_of(spoken if spoken != "auto" else interface).voice_sample
+        sample = texts.words_of(spoken if spoken not in {"", "auto"} else interface).voice_sample
         try:
             async with aclosing(self._engines.text_to_speech.speak(_only(sample), voice, speed)) as sound:
                 return as_sound([speech.pcm async for speech in sound])
