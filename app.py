@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -37,8 +38,9 @@ def run() -> int:
         return 2
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     logging.getLogger("voice").setLevel(settings.log_level.upper())
-    if not check and not is_free(settings.host, settings.port):
-        return say_port_taken(settings.port)
+    if not check and (problem := find_port_problem(settings.host, settings.port)):
+        print(problem, file=sys.stderr)
+        return 1
     try:
         with showing_progress(sys.stderr) as progress:
             engines = choose(settings, progress)
@@ -83,8 +85,9 @@ def serve(settings: Settings, engines: Engines) -> int:
             routes=[chat_route(engines, limits, preferences, door)],
             openings=[open_conversation(settings.persona, spoken) for spoken in order_openings(language)],
         )
-    except OSError:
-        return say_port_taken(settings.port)
+    except OSError as error:
+        print(explain_port(error, settings.host, settings.port), file=sys.stderr)
+        return 1
     print(f"Kaiwa is on {address}", flush=True)
     ended.wait()
     page.close(verbose=False)
@@ -96,21 +99,23 @@ def order_openings(language: str | None) -> list[str]:
     return sorted(texts.INTERFACE, key=lambda spoken: spoken != language)
 
 
-def is_free(host: str, port: int) -> bool:
-    """Whether a server can listen there; looked at before models are fetched."""
+def find_port_problem(host: str, port: int) -> str:
+    """Why no server can listen there, "" when one can; looked at before models are fetched."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return explain_port(error, host, port)
+    return ""
 
 
-def say_port_taken(port: int) -> int:
-    print(texts.say("port_taken", "en", port=port, another=port % 65535 + 1), file=sys.stderr)
-    return 1
+def explain_port(error: OSError, host: str, port: int) -> str:
+    # Gradio raises an OSError of its own, without a number, for a port that is taken.
+    if error.errno in {errno.EADDRINUSE, None}:
+        return texts.say("port_taken", "en", port=port, another=port % 65535 + 1)
+    return texts.say("address_unusable", "en", host=host, port=port, reason=error.strerror or str(error))
 
 
 if __name__ == "__main__":

@@ -30,6 +30,10 @@ SHORT_SECONDS = 1.2
 """A shorter recording holds a word, too little to tell its language by: it is taken to be in the last turn's."""
 
 
+PERSONA_CHARACTERS = 500
+"""Instructions of one's own stand in every prompt, and must leave room for the conversation."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     recording_seconds: int
@@ -163,6 +167,17 @@ class Session:
         with suppress(EngineError):
             await self._engines.chat.warm(open_conversation(preferences.persona, language))
 
+    @property
+    def is_busy(self) -> bool:
+        return self._turn is not None and not self._turn.done()
+
+    def check_text(self, text: str) -> None:
+        """Raises BadInput when there is nothing in it, or too much."""
+        if not text.strip():
+            raise BadInput("empty_text")
+        if len(text.strip()) > self._limits.text_characters:
+            raise BadInput("text_too_long", length=len(text.strip()), limit=self._limits.text_characters)
+
     async def stop(self) -> None:
         """End the turn that is under way; what was written of its reply stays. Returns when it has ended."""
         while self._turn is not None and not self._turn.done():
@@ -174,6 +189,7 @@ class Session:
         await self.stop()
         self.lines.clear()
         self._conversation.clear()
+        self._spoken = None
 
     async def _run_turn(self, work: Callable[[Emit], Awaitable[None]]) -> AsyncGenerator[TurnEvent, None]:
         """The events of `work`, which runs in a task of its own and ends when the reader leaves.
@@ -230,11 +246,8 @@ class Session:
         await self._reply(Heard(text, language), preferences, emit)
 
     async def _answer_text(self, text: str, preferences: Preferences, emit: Emit) -> None:
+        self.check_text(text)
         text = text.strip()
-        if not text:
-            raise BadInput("empty_text")
-        if len(text) > self._limits.text_characters:
-            raise BadInput("text_too_long", length=len(text), limit=self._limits.text_characters)
         language = language_of(text, preferences.language or self.language)
         await self._reply(Heard(text, language), preferences, emit)
 
@@ -247,6 +260,8 @@ class Session:
 
     async def _reply(self, heard: Heard, preferences: Preferences, emit: Emit) -> None:
         """Ask for a reply and speak it, phrase by phrase, while it is still being written."""
+        if len(preferences.persona) > PERSONA_CHARACTERS:
+            raise BadInput("persona_too_long", limit=PERSONA_CHARACTERS)
         self._spoken = heard.language
         prompt = self._prompt(heard, preferences.persona)
         self.lines += [Line("user", heard.text), Line("assistant", "")]

@@ -14,7 +14,7 @@ from voice.engines import EngineError, Message, Rejected, Unavailable
 from voice.engines.openai_account import Account, connect_azure, connect_openai
 from voice.engines.openai_chat import OpenAIChat
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PROMPT = [Message("user", "Hi")]
 KEY = "a-key-that-stays-secret"

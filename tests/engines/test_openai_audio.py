@@ -35,7 +35,7 @@ from voice.recordings import decode_recording
 
 T = TypeVar("T")
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 KEY = "a-key-that-stays-secret"
 RECORDING = Pcm.silence(500, SPEECH_RATE)

@@ -37,7 +37,7 @@ from voice.engines import EngineError, Message, NotConfigured, Rejected, Unavail
 from voice.engines.openai_account import Account, connect_azure, connect_openai
 from voice.engines.openai_chat import REASONING_TOKENS, OpenAIChat, Thinking
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PROMPT = [Message("system", "Be brief."), Message("user", "Hi")]
 KEY = "a-key-that-stays-secret"

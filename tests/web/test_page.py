@@ -82,7 +82,8 @@ def test_each_client_has_a_conversation_of_its_own(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "sentence"), [("en", "There is nothing to send yet"), ("ja-JP,ja;q=0.9", "まだ何も入力されていません")]
+    ("language", "sentence"),
+    [("en", "There is nothing to send yet"), ("ja-JP,ja;q=0.9", "まだ何も入力されていません")],
 )
 def test_bad_input_is_told_in_the_callers_language(server: Server, language: str, sentence: str) -> None:
     with pytest.raises(AppError, match=sentence):

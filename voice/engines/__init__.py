@@ -6,6 +6,7 @@ work is stopped. Engines raise only the errors below, translated once at their o
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, TypeAlias
@@ -156,6 +157,10 @@ class TextToSpeech(Protocol):
 Engine: TypeAlias = "SpeechToText | ChatModel | TextToSpeech"
 
 
+TRY_AGAIN_SECONDS = 10
+"""After a failure; whoever opens the page meanwhile is told of that one at once."""
+
+
 class Engines:
     """The three that a conversation needs. One set serves every user."""
 
@@ -170,12 +175,22 @@ class Engines:
         self.text_to_speech = text_to_speech
         self._warming = anyio.Lock()
         self._warm = False
+        self._failures: list[EngineError] = []
+        self._failed_at = -math.inf
 
     async def warm(self, prompts: Sequence[Sequence[Message]] = ()) -> list[EngineError]:
         """Make all three ready, at once, and return what hinders any of them. Done once; who comes meanwhile waits.
 
         `prompts`: what conversations will begin with, for the chat model to read ahead.
         """
+        async with self._warming:
+            if not self._warm and anyio.current_time() - self._failed_at > TRY_AGAIN_SECONDS:
+                self._failures = await self._warm_all(prompts)
+                self._warm = not self._failures
+                self._failed_at = anyio.current_time()
+            return self._failures
+
+    async def _warm_all(self, prompts: Sequence[Sequence[Message]]) -> list[EngineError]:
         failures: list[EngineError] = []
 
         async def warm(engine: Engine) -> None:
@@ -187,12 +202,9 @@ class Engines:
             except EngineError as error:
                 failures.append(error)
 
-        async with self._warming:
-            if not self._warm:
-                async with anyio.create_task_group() as tasks:
-                    for engine in self.all():
-                        tasks.start_soon(warm, engine)
-                self._warm = not failures
+        async with anyio.create_task_group() as tasks:
+            for engine in self.all():
+                tasks.start_soon(warm, engine)
         return failures
 
     async def close(self) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
@@ -20,6 +22,9 @@ from voice.engines import EngineError, NotConfigured, Rejected, Unavailable
 TOKEN_SCOPE = "https://cognitiveservices.azure.com/.default"  # noqa: S105 - a public address
 THREADS_AT_MOST = 64
 """Blocking calls of the SDK at a time; one that waits for a silent service holds its thread till it is stopped."""
+LASTING_SECONDS = 20
+KEPT_OPEN_SECONDS = 1800
+"""After its last turn, a connection that the service closes is opened again for so long."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,8 @@ class SpeechResource:
     def configure(self, properties: Mapping[PropertyId | str, str]) -> SpeechConfig:
         """What the SDK's objects are made of; a property without a `PropertyId` goes by its name.
 
-        Raises NotConfigured when the key or the address cannot be one."""
+        Raises NotConfigured when the key or the address cannot be one.
+        """
         try:
             config = self._configure()
         except (
@@ -56,6 +62,11 @@ class SpeechResource:
         return config
 
     def _configure(self) -> SpeechConfig:
+        for address in filter(None, (self.endpoint, self.host)):
+            # The SDK takes any text for an address and finds out in the turn.
+            parts = urlsplit(address)
+            if parts.scheme not in ("https", "wss", "http", "ws") or not parts.hostname:
+                raise ValueError(f"Expected an address as https://.., got {address}")
         if self.credential:
             return SpeechConfig(token_credential=self.credential, endpoint=self.endpoint)
         if self.endpoint:
@@ -75,7 +86,7 @@ class SpeechResource:
             except (
                 Exception
             ) as exc:  # whatever a credential raises: azure-core's errors, its transport's, its own
-                raise Rejected("speech_signin_failed") from exc
+                raise Rejected("sign_in_failed") from exc
 
     def translate(self, code: CancellationErrorCode, details: str, timeout_seconds: float) -> EngineError:
         """The SDK's account of a failure. `details` may hold a secret, the result does not."""
@@ -97,10 +108,13 @@ class SpeechResource:
 
 
 @contextmanager
-def watching(seconds: float) -> Iterator[None]:
-    """Around what must give a sign of life, since the SDK waits a minute and more. Raises Unavailable after `seconds`."""
+def watching(seconds: float, since: float) -> Iterator[None]:
+    """Around what must give a sign of life, since the SDK waits a minute and more.
+
+    `since`: the last sign of life, or the beginning, on the event loop's clock. Raises Unavailable `seconds` after it.
+    """
     try:
-        with anyio.fail_after(seconds):
+        with anyio.fail_after(max(0, since + seconds - anyio.current_time())):
             yield
     except TimeoutError as exc:
         raise Unavailable("speech_timeout", seconds=seconds) from exc
@@ -110,7 +124,16 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Pooled(Protocol):
-    """An object of the SDK with a connection. Both methods block."""
+    """An object of the SDK with a connection. Its methods block."""
+
+    @property
+    def usable(self) -> bool:
+        """Not when its connection broke beyond use."""
+        ...
+
+    def open(self) -> None:
+        """Connect ahead, without waiting for it."""
+        ...
 
     def stop(self) -> None:
         """End what it is doing, so that it can be used again. Raises when it cannot be."""
@@ -127,16 +150,19 @@ T = TypeVar("T", bound=Pooled)
 class Pool(Generic[K, T]):
     """Objects of the SDK of several kinds that wait, connected, for their next turn.
 
-    Whoever takes one returns it in one of three ways: `put_back`, `recover` or `drop`.
+    Whoever takes one returns it in one of four ways: `put_back`, `recover`, `drop` or `fail`.
     """
 
-    def __init__(self, make: Callable[[K], T], idle_at_most: int = 8) -> None:
-        """`make` blocks and opens the connection without waiting for it."""
+    def __init__(self, make: Callable[[K, Callable[[], None]], T], idle_at_most: int = 8) -> None:
+        """`make` blocks. It is given what to call when a connection that was open is lost."""
         self._make = make
         self._idle_at_most = idle_at_most
+        self._taken: dict[K, float] = {}
         self._idle: list[tuple[K, T]] = []
         self._all: set[T] = set()
         self._closed = False
+        self._era = 0
+        """Counts failures: what was begun before one is not trusted after it."""
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
         self._limiter: anyio.CapacityLimiter | None = None
@@ -148,11 +174,14 @@ class Pool(Generic[K, T]):
 
         Raises what `make` raises, and Unavailable when closed.
         """
+        self._sort_out()
         while (item := self._pop(kind)) is None:
             if self._closed:
                 raise Unavailable("speech_unreachable")
-            # By way of the idle ones, so that none is lost when the caller is cancelled.
+            # By way of the idle ones, so that none is lost when the caller is cancelled. One that is broken already is
+            # taken all the same: it knows why.
             await self.run(self._prepare, kind)
+        self._taken[kind] = time.monotonic()
         if not self._has_idle(kind):
             self._in_thread(self._prepare_quietly, kind)
         return item
@@ -180,8 +209,17 @@ class Pool(Generic[K, T]):
         self._in_thread(stop)
 
     def drop(self, item: T) -> None:
-        """It failed, and is not used again."""
+        """It is not used again."""
         self._in_thread(self._release, item)
+
+    def fail(self, item: T) -> None:
+        """It failed, and so may what waits: its connection was opened in the same bad times, or is not open yet."""
+        with self._lock:
+            self._era += 1
+            suspects = [item, *(each for _, each in self._idle)]
+            self._idle.clear()
+        for suspect in suspects:
+            self.drop(suspect)
 
     async def run(self, work: Callable[..., Any], *args: Any) -> Any:
         """A blocking call, in a thread. A caller that is cancelled leaves at once."""
@@ -196,30 +234,63 @@ class Pool(Generic[K, T]):
             idle, self._idle = self._idle, []
         for _, item in idle:
             self._in_thread(self._release, item)
-        while self._threads:
-            for thread in list(self._threads):
+        while threads := self._running():
+            for thread in threads:
                 await anyio.to_thread.run_sync(thread.join)
         self._at_exit()
 
+    def _running(self) -> list[threading.Thread]:
+        with self._lock:
+            return list(self._threads)
+
     def _pop(self, kind: K) -> T | None:
+        """The latest that was put back, since its connection is the least likely to have been lost."""
         with self._lock:
             for index in reversed(range(len(self._idle))):
                 if self._idle[index][0] == kind:
                     return self._idle.pop(index)[1]
         return None
 
+    def _sort_out(self) -> None:
+        """Drop the idle ones that broke."""
+        with self._lock:
+            spoiled = [item for _, item in self._idle if not item.usable]
+            self._idle = [(kind, item) for kind, item in self._idle if item.usable]
+        for item in spoiled:
+            self.drop(item)
+
     def _has_idle(self, kind: K) -> bool:
         with self._lock:
             return any(each == kind for each, _ in self._idle)
 
-    def _prepare(self, kind: K) -> None:
-        item = self._make(kind)
+    def _prepare(self, kind: K, ahead: bool = False) -> None:
+        """`ahead`: open its connection too; one that is used at once does so as it starts."""
+        made = time.monotonic()
+
+        def lost() -> None:
+            # Services close connections that idle. One that did not last is not made anew: it would not last either.
+            now = time.monotonic()
+            if now - made > LASTING_SECONDS and now - self._taken.get(kind, 0) < KEPT_OPEN_SECONDS:
+                self._in_thread(self._renew, kind)
+
+        era = self._era
+        item = self._make(kind, lost)
         self._all.add(item)
-        self.put_back(kind, item)
+        if ahead:
+            item.open()
+        if era == self._era:
+            self.put_back(kind, item)
+        else:
+            self._release(item)
+
+    def _renew(self, kind: K) -> None:
+        self._sort_out()
+        if not self._closed and not self._has_idle(kind):
+            self._prepare_quietly(kind)
 
     def _prepare_quietly(self, kind: K) -> None:
         with suppress(EngineError):  # whoever needs it is told
-            self._prepare(kind)
+            self._prepare(kind, ahead=True)
 
     def _release(self, item: T) -> None:
         item.release()
@@ -235,8 +306,9 @@ class Pool(Generic[K, T]):
                 self._threads.discard(threading.current_thread())
 
         thread = threading.Thread(target=carry_out, name="azure speech")
-        self._threads.add(thread)
-        thread.start()
+        with self._lock:  # so that `close` finds it started
+            self._threads.add(thread)
+            thread.start()
 
 
 def _release_all(items: set[Any]) -> None:

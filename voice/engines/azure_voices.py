@@ -23,11 +23,11 @@ LOCALES = {
 
 def language_of_tag(tag: str) -> str:
     """The primary subtag: "ja" of "ja-JP"."""
-    return tag.split("-")[0].lower()
+    return tag.split("-", maxsplit=1)[0].lower()
 
 
 def locale_of(language: str) -> str:
-    """ "ja-JP" for "ja"; any other tag is left as it is."""
+    """As "ja-JP" for "ja"; any other tag is left as it is."""
     return LOCALES.get(language.lower(), language)
 
 
@@ -104,6 +104,8 @@ def offer(voices: Iterable[OfferedVoice], defaults: dict[str, str]) -> Sequence[
 
 
 def _given_name(name: str) -> str:
-    """ "Nanami" of "ja-JP-NanamiNeural"."""
+    """As "Nanami" of "ja-JP-NanamiNeural"."""
     known = {voice.name: voice.given_name for voice in KNOWN_VOICES}
-    return known.get(name) or name.split("-")[-1].split(":")[0].removesuffix("Neural")
+    return known.get(name) or name.rsplit("-", maxsplit=1)[-1].split(":", maxsplit=1)[0].removesuffix(
+        "Neural"
+    )

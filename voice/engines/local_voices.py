@@ -31,6 +31,8 @@ REAL_TIME_LIMIT = 0.6
 While the chat model writes on the same cores each gets half of them, and Kokoro takes twice as long. The model writes a
 Japanese reply in about half the time of speaking it, so over the reply Kokoro takes 1.5 times as long: 0.9 s at 0.6.
 """
+TRIALS = 3
+"""At most, as long as the result is bad."""
 TRIAL = "今日はとても良い天気ですね。"
 
 
@@ -191,10 +193,13 @@ class LocalVoices:
 def _real_time_factor(reader: _Reader) -> float:
     """Seconds that a thread works for a second of sound; on a quiet machine about what it takes.
 
-    Work, not time, since other models are loading on the same cores meanwhile: with six busy processes beside it, it
-    stayed within 15 % where the time went up to six times as long. A quota on the CPU goes unseen.
+    Work, not time, since other models are loading on the same cores meanwhile. That still makes it more than it is, so
+    a bad result is tried again and the best counts. A quota on the CPU goes unseen.
     """
     reader.synthesise("はい。", 1.0)  # the first one loads
-    start = time.thread_time()
-    pcm = reader.synthesise(TRIAL, 1.0)
-    return (time.thread_time() - start) / pcm.seconds
+    factors: list[float] = []
+    while not factors or (min(factors) > REAL_TIME_LIMIT and len(factors) < TRIALS):
+        start = time.thread_time()
+        pcm = reader.synthesise(TRIAL, 1.0)
+        factors.append((time.thread_time() - start) / pcm.seconds)
+    return min(factors)

@@ -71,6 +71,9 @@ ENGLISH = Words(
         "openai_speech_not_configured": "Speech by an OpenAI-compatible server is asked for, but neither STT_BASE_URL or TTS_BASE_URL nor OPENAI_API_KEY is set.",
         "local_engines_missing": "The engines of this machine are not installed. Please run pip install -r requirements.txt, or configure Azure or another server for speech and chat.",
         "speech_not_configured": "The speech service's key or address cannot be right. Please check AZURE_SPEECH_KEY, AZURE_REGION and AZURE_SPEECH_ENDPOINT.",
+        "persona_too_long": "The description of the persona is longer than {limit} characters. Please shorten it.",
+        "address_unusable": "Kaiwa cannot serve on {host}, port {port}: {reason}. Please check --host and --port.",
+        "share_failed": "No public link could be opened (is the internet reachable?). Kaiwa is only on {address}",
         "model_file_missing": "There is no file {file}. Please check LOCAL_CHAT_MODEL.",
         "model_file_broken": "The model {file} cannot be loaded. Please check that it is a whole GGUF file.",
     },
@@ -96,6 +99,7 @@ ENGLISH = Words(
     phases={
         "warming": "Waking up the engines…",
         "ready": "Ready when you are",
+        "listening": "Listening",
         "recognising": "Recognising what you said",
         "thinking": "Thinking",
         "writing": "Answering",
@@ -112,7 +116,7 @@ ENGLISH = Words(
     engine_roles=("hears", "thinks", "speaks"),
     voice_sample="Hello! This is how I sound. Shall we talk?",
     language_names={
-        "auto": "Find out by itself",
+        "auto": "Detect automatically",
         "ja": "Japanese (日本語)",
         "en": "English",
         "zh": "Chinese (中文)",

@@ -14,12 +14,17 @@ from voice.web.status import make_status_line
 
 FILES_ARE_KEPT_SECONDS = 600
 """How long recordings and spoken replies lie in Gradio's cache: enough to replay or download the last ones."""
+SWEEP_SECONDS = 60
+"""Between two looks for files that are older."""
 SESSIONS_ARE_KEPT_SECONDS = 4 * 3600
 """Idle conversations of open tabs. A closed tab's goes an hour later, by Gradio's own rule: a phone that put the tab
 to sleep finds its conversation again."""
 SPEEDS = (0.5, 2.0)
 NATIVE_PLAYER = gr.WaveformOptions(show_recording_waveform=False)
 """The browser's own audio player: slim, known to everybody, fit for keyboards and screen readers."""
+
+SILENCE = "{__type__: 'update', value: null, playback_position: 0}"
+"""For the player, in the browser: away with the sound, and with the position that Gradio would start the next one at."""
 
 I18N = gr.I18n(**{language: texts.label_page(language) for language in texts.INTERFACE})
 
@@ -39,7 +44,7 @@ def build_page(engines: Engines, limits: Limits, defaults: Preferences) -> gr.Bl
         fill_height=True,
         fill_width=True,
         analytics_enabled=False,
-        delete_cache=(FILES_ARE_KEPT_SECONDS, FILES_ARE_KEPT_SECONDS),
+        delete_cache=(SWEEP_SECONDS, FILES_ARE_KEPT_SECONDS),
     ) as page:
         session = gr.State(None, time_to_live=SESSIONS_ARE_KEPT_SECONDS)
         gr.HTML(HEADER)
@@ -121,8 +126,6 @@ def build_page(engines: Engines, limits: Limits, defaults: Preferences) -> gr.Bl
                     waveform_options=NATIVE_PLAYER,
                 )
                 clear = gr.Button(I18N("clear"), size="sm", elem_id="clear")
-
-                gr.HTML("<hr>")
                 board = make_engine_board()
 
         screen = [session, transcript, status, recorder, message, reply]
@@ -130,8 +133,26 @@ def build_page(engines: Engines, limits: Limits, defaults: Preferences) -> gr.Bl
         quiet = {"api_visibility": "private", "show_progress": "hidden"}
         many = {"trigger_mode": "multiple", **quiet}
 
-        page.load(events.wake, [session], [*screen, board], **quiet)
+        page.load(events.wake, [session], [session, status, board], **quiet)
         page.unload(events.leave)
+        gr.on(
+            [recorder.start_recording, recorder.upload, stop.click, clear.click, transcript.clear],
+            None,
+            None,
+            [reply],
+            js=f"() => ({SILENCE})",
+            **quiet,
+        )
+        message.submit(
+            None,
+            [message],
+            [reply],
+            js=f"(text) => text.trim() ? {SILENCE} : {{__type__: 'update'}}",
+            **quiet,
+        )
+        recorder.start_recording(
+            events.listen, [session], [session, transcript, status], queue=False, **quiet
+        )
         gr.on(
             [recorder.stop_recording, recorder.upload],
             events.take_recording,
@@ -148,7 +169,7 @@ def build_page(engines: Engines, limits: Limits, defaults: Preferences) -> gr.Bl
             None,
             [status],
             [status],
-            js="(now) => ({...now, phase: 'answered', text: now.afterwards})",
+            js="(now) => now.phase === 'speaking' ? {...now, phase: 'answered', text: now.afterwards} : now",
             **quiet,
         )
         add_endpoints(events, session, choices[1:])

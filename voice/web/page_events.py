@@ -14,7 +14,7 @@ from typing_extensions import assert_never
 
 from voice import texts
 from voice.audio import Pcm, join
-from voice.engines import EngineError, Engines
+from voice.engines import BadInput, EngineError, Engines
 from voice.session import (
     Failed,
     Finished,
@@ -83,14 +83,24 @@ class PageEvents:
         if session is not None:
             await session.stop()
 
-    async def wake(self, session: Session | None, request: gr.Request) -> Outputs:
-        """Greet as soon as the engines are warm, or tell what is wrong with them."""
+    async def wake(self, session: Session | None, request: gr.Request) -> AsyncGenerator[Outputs, None]:
+        """Greet as soon as the engines are warm, or tell what is wrong with them. For session, status and board."""
         session = self.open(session, request)
+        language = session.language
+        yield session, show_phase("warming", language), gr.skip()
         failures = await self._engines.warm()
-        status = (
-            show_problem(failures[0], session.language) if failures else show_phase("ready", session.language)
+        status = show_problem(failures[0], language) if failures else show_phase("ready", language)
+        yield session, gr.skip() if session.is_busy else status, show_engines(self._engines, language)
+
+    async def listen(self, session: Session | None, request: gr.Request) -> Outputs:
+        """The microphone is open: whatever was going on ends. For session, transcript and status."""
+        session = self.open(session, request)
+        await session.stop()
+        return (
+            session,
+            render_transcript(session.lines, session.language),
+            show_phase("listening", session.language),
         )
-        return (*Screen(session, status=status).outputs(), show_engines(self._engines, session.language))
 
     async def prepare(
         self,
@@ -133,8 +143,13 @@ class PageEvents:
         persona: str,
         request: gr.Request,
     ) -> AsyncGenerator[Outputs, None]:
-        """A message was typed."""
+        """A message was typed. One that cannot be used is told, and changes nothing else."""
         session = self.open(session, request)
+        try:
+            session.check_text(message)
+        except BadInput as error:
+            sentence = texts.say(error.sentence, session.language, **error.details)
+            raise gr.Error(sentence, print_exception=False) from error
         turn = session.answer_text(message, prefer(language, voice, speed, persona))
         async with aclosing(follow(session, turn)) as screens:
             async for screen in screens:

@@ -14,7 +14,7 @@ import gradio as gr
 from voice import texts
 from voice.audio import Pcm
 from voice.engines import EngineError
-from voice.session import Failed, Heard, ReplyGrew, Session, Spoke, TurnEvent
+from voice.session import Failed, Heard, Replied, ReplyGrew, Session, Spoke, TurnEvent
 from voice.web.page_events import PageEvents, Sound, as_sound, prefer
 
 
@@ -64,9 +64,10 @@ async def collect(session: Session, turn: AsyncGenerator[TurnEvent, None]) -> tu
     """What was heard, the reply and its sound.
 
     Raises:
-        gr.Error: nothing could be answered; in the client's language. A reply whose voice failed comes without sound.
+        gr.Error: there is no whole answer; in the client's language. A reply whose voice failed comes without sound.
     """
     heard = reply = ""
+    complete = False
     sound: list[Pcm] = []
     failure: EngineError | None = None
     async with aclosing(turn):
@@ -76,13 +77,15 @@ async def collect(session: Session, turn: AsyncGenerator[TurnEvent, None]) -> tu
                     heard = text
                 case ReplyGrew(text):
                     reply = text
+                case Replied():
+                    complete = True
                 case Spoke(speech):
                     sound.append(speech.pcm)
                 case Failed(error):
                     failure = error
                 case _:
                     pass
-    if failure is not None and not reply:
+    if failure is not None and not complete:
         raise gr.Error(
             texts.say(failure.sentence, session.language, **failure.details), print_exception=False
         )

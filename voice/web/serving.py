@@ -76,10 +76,13 @@ def launch(
         # Runs saved in the browser would keep a conversation that was cleared.
         run_history=False,
         max_file_size=MAX_BYTES,
+        enable_monitoring=False,
         app_kwargs={"lifespan": keep_engines, "routes": list(routes)},
         prevent_thread_lock=True,
         quiet=True,
     )
+    if share and not page.share_url:
+        log.error(texts.say("share_failed", "en", address=address))
     # A client that does not read would keep the server, and with it the engines, from ending.
     page.server.config.timeout_graceful_shutdown = GRACE_SECONDS
     return str(address)

@@ -1,11 +1,11 @@
 // The seconds of a turn: they start with it, tick while it is busy, and stay to be read when it has ended.
-const BUSY = new Set(["recognising", "thinking", "writing", "speaking"]);
+const BUSY = new Set(["listening", "recognising", "thinking", "writing", "speaking"]);
 let phase = "ready";
 let startedMs = 0;
 let endedMs = 0;
 
 function beginsTurn(next) {
-  return next === "recognising" || (next === "thinking" && phase !== "recognising");
+  return next === "listening" || next === "recognising" || (next === "thinking" && phase !== "recognising");
 }
 
 function showElapsed() {
