@@ -12,6 +12,7 @@ from tests.browser.conftest import ScriptedApp, Visit
 from tests.browser.steps import (
     PATIENCE_MS,
     message_box,
+    press_record,
     read_clip,
     replies,
     said,
@@ -19,6 +20,7 @@ from tests.browser.steps import (
     status,
     wait_for_phase,
     wait_for_reply,
+    wait_until_played,
     write,
 )
 from tests.emulators.chat import Stream
@@ -32,6 +34,16 @@ from voice.audio import SPEECH_RATE, Pcm, resample
 pytestmark = pytest.mark.slow
 
 LOCALES = pytest.mark.parametrize(("locale", "language"), [("en-US", "en"), ("ja-JP", "ja")])
+WATCH_PLAYING = """
+window.sounds = [];
+document.addEventListener("timeupdate", ({ target }) => {
+  let sound = sounds.at(-1);
+  if (sound?.address !== target.currentSrc)
+    sounds.push(sound = { address: target.currentSrc, from: target.currentTime, duration: target.duration });
+  sound.to = target.currentTime;
+}, true);
+"""
+"""From where to where each sound is played, in seconds."""
 GONE_SECONDS = 60
 """For a connection to be closed after its user has left; far more than it takes."""
 
@@ -90,6 +102,49 @@ def test_a_new_message_stops_the_reply_under_way(visit: Visit, scripted: Scripte
 
     assert wait_for_reply(page, 2) == "Even better."
     assert scripted.chat.exchanges[0].disconnected.wait(GONE_SECONDS)
+
+
+def test_every_reply_is_heard_from_its_beginning(visit: Visit, scripted: ScriptedApp) -> None:
+    scripted.will_answer(
+        Stream("A first reply that is rather long."), Stream("A shorter one."), Stream("Bye.")
+    )
+    page = visit(scripted.address)
+    page.evaluate(WATCH_PLAYING)
+
+    for number, text in enumerate(["One.", "Two.", "Three."], 1):
+        write(page, text)
+        wait_for_reply(page, number)
+        wait_until_played(page)
+
+    sounds = page.evaluate("sounds")
+    assert len(sounds) == 3
+    for sound in sounds:
+        assert sound["from"] < 0.5
+        assert sound["to"] == pytest.approx(sound["duration"], abs=0.1)
+
+
+def test_an_empty_message_leaves_the_reply_alone(visit: Visit, scripted: ScriptedApp) -> None:
+    scripted.will_answer(Stream("A reply that takes a good while to be read aloud to its end."))
+    page = visit(scripted.address)
+    write(page, "Hello!")
+    wait_for_reply(page)
+
+    write(page, "  ")
+
+    expect(page.get_by_text(texts.say("empty_text", "en"))).to_be_visible()
+    wait_until_played(page)
+
+
+def test_who_begins_to_record_silences_the_reply(visit: Visit, scripted: ScriptedApp) -> None:
+    scripted.will_answer(Stream("A reply that takes a good while to be read aloud to its end."))
+    page = visit(scripted.address)
+    write(page, "Hello!")
+    wait_for_reply(page)
+
+    press_record(page)
+
+    wait_for_phase(page, "listening")
+    expect(page.locator("#reply audio")).to_have_count(0)
 
 
 def test_each_turn_counts_its_own_seconds(visit: Visit, scripted: ScriptedApp) -> None:
@@ -175,8 +230,7 @@ def test_a_message_that_is_too_long_stays_in_its_box(visit: Visit, scripted: Scr
 
     write(page, text)
 
-    wait_for_phase(page, "problem")
-    expect(status(page)).to_contain_text(texts.say("text_too_long", "en", length=2499, limit=2000))
+    expect(page.get_by_text(texts.say("text_too_long", "en", length=2499, limit=2000))).to_be_visible()
     expect(message_box(page)).to_have_value(text)
     expect(said(page)).to_have_count(0)
 

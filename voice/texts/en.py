@@ -94,6 +94,7 @@ ENGLISH = Words(
         "speed": "Speaking speed",
         "persona": "Persona",
         "persona_info": "Choose one, or describe your own.",
+        "not_sent": "Not sent",
         "automatic": "Automatic",
     },
     phases={

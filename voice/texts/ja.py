@@ -89,6 +89,7 @@ JAPANESE = Words(
         "speed": "話す速さ",
         "persona": "話し相手の設定",
         "persona_info": "選ぶか、自由に書いてください。",
+        "not_sent": "送信していません",
         "automatic": "自動",
     },
     phases={

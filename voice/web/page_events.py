@@ -149,7 +149,8 @@ class PageEvents:
             session.check_text(message)
         except BadInput as error:
             sentence = texts.say(error.sentence, session.language, **error.details)
-            raise gr.Error(sentence, print_exception=False) from error
+            title = texts.words_of(session.language).page["not_sent"]
+            raise gr.Error(sentence, title=title, print_exception=False) from error
         turn = session.answer_text(message, prefer(language, voice, speed, persona))
         async with aclosing(follow(session, turn)) as screens:
             async for screen in screens:
