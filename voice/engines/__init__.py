@@ -7,7 +7,7 @@ work is stopped. Engines raise only the errors below, translated once at their o
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, TypeAlias
 
@@ -193,18 +193,22 @@ class Engines:
     async def _warm_all(self, prompts: Sequence[Sequence[Message]]) -> list[EngineError]:
         failures: list[EngineError] = []
 
-        async def warm(engine: Engine) -> None:
-            try:
-                await engine.warm()
-                if engine is self.chat:
-                    for prompt in prompts:
-                        await self.chat.warm(prompt)
-            except EngineError as error:
-                failures.append(error)
+        async def warm_chat() -> None:
+            await self.chat.warm()
+            for prompt in prompts:
+                await self.chat.warm(prompt)
 
+        async def warm_in_turn(*steps: Callable[[], Awaitable[None]]) -> None:
+            for step in steps:
+                try:
+                    await step()
+                except EngineError as error:
+                    failures.append(error)
+
+        # The speech models one after the other: on two cores they would only slow down the chat model, the largest.
         async with anyio.create_task_group() as tasks:
-            for engine in self.all():
-                tasks.start_soon(warm, engine)
+            tasks.start_soon(warm_in_turn, warm_chat)
+            tasks.start_soon(warm_in_turn, self.speech_to_text.warm, self.text_to_speech.warm)
         return failures
 
     async def close(self) -> None:
