@@ -49,3 +49,11 @@ def read_example(heading: str) -> str:
     block = re.search(rf"^#+ {heading}\n.*?^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     assert block
     return block[1]
+
+
+def test_every_file_that_the_readme_shows_is_there() -> None:
+    readme = README.read_text("utf-8")
+    links = re.findall(r'\]\((?!https?:)([^)#]+)\)|src="([^"]+)"', readme)
+    assert links
+    for pair in links:
+        assert (README.parent / "".join(pair)).is_file()
