@@ -45,13 +45,18 @@ class OpenAIChat:
         `timeout_seconds`: to the first token, and from one token to the next.
         `prefix_cache`: the server keeps what it has read of a prompt (llama.cpp), so `warm` may have it read ahead.
         """
-        self.label = label or model or account.address
+        self._label = label
         self._account = account
         self._client = account.client
         self._model = model
         self._timeout = timeout_seconds
         self._prefix_cache = prefix_cache
         self._options: dict[str, Any] = {"temperature": temperature, "max_tokens": max_tokens}
+
+    @property
+    def label(self) -> str:
+        """The model, once it is known; before, where the server is."""
+        return self._label or self._model or self._account.address
 
     async def reply(self, prompt: Sequence[Message]) -> AsyncGenerator[str, None]:
         """Pieces as the server sends them.
