@@ -108,7 +108,7 @@ def test_only_the_two_endpoints_are_offered(connect: Connect) -> None:
 def test_recordings_and_spoken_replies_are_deleted_after_ten_minutes() -> None:
     page = build_page(fake_engines(), Limits(120, 2000, 1500), Preferences())
 
-    assert page.delete_cache == (600, 600)
+    assert page.delete_cache == (60, 600)
 
 
 def assert_is_speech(sound: str) -> None:

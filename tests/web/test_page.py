@@ -16,7 +16,7 @@ from voice.audio import SPEECH_RATE, Pcm, encode_wav
 from voice.engines import Transcript, Unavailable
 from voice.recordings import decode_recording
 from voice.session import Limits, Preferences
-from voice.web.page import FILES_ARE_KEPT_SECONDS, build_page
+from voice.web.page import FILES_ARE_KEPT_SECONDS, SWEEP_SECONDS, build_page
 from voice.web.serving import launch
 
 LIMITS = Limits(recording_seconds=10, text_characters=100, history_tokens=500)
@@ -125,7 +125,7 @@ def test_only_the_endpoints_for_programs_are_public(server: Server) -> None:
 
 
 def test_the_page_is_told_to_clean_its_files_away(server: Server) -> None:
-    assert server.page.delete_cache == (FILES_ARE_KEPT_SECONDS, FILES_ARE_KEPT_SECONDS)
+    assert server.page.delete_cache == (SWEEP_SECONDS, FILES_ARE_KEPT_SECONDS)
 
 
 def test_the_page_asks_for_nothing_from_elsewhere(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -10,10 +11,11 @@ from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 from typing_extensions import assert_never
 
 from voice import texts
-from voice.audio import Pcm, join
+from voice.audio import Pcm, encode_wav, join
 from voice.engines import BadInput, EngineError, Engines
 from voice.session import (
     Failed,
@@ -34,9 +36,6 @@ from voice.session import (
 from voice.web.engine_board import show_engines
 from voice.web.status import show_phase, show_problem
 from voice.web.transcript import render_transcript
-
-Sound: TypeAlias = tuple[int, Any]
-"""What `gr.Audio` plays: rate in Hz, int16[n]."""
 
 Outputs: TypeAlias = tuple[Any, ...]
 """Values for the page's components, in the order of `Screen`'s fields."""
@@ -173,7 +172,7 @@ class PageEvents:
         await session.clear()
         return Screen(session, [], show_phase("ready", session.language), None, "", None).outputs()
 
-    async def hear_voice(self, voice: str, speed: float, language: str, request: gr.Request) -> Sound | None:
+    async def hear_voice(self, voice: str, speed: float, language: str, request: gr.Request) -> str | None:
         """A sample of a voice; of the automatic choice for the language when none is named."""
         interface = texts.pick_language(request.headers.get("accept-language"))
         spoken = next(
@@ -182,7 +181,7 @@ class PageEvents:
         sample = texts.words_of(spoken if spoken not in {"", "auto"} else interface).voice_sample
         try:
             async with aclosing(self._engines.text_to_speech.speak(_only(sample), voice, speed)) as sound:
-                return as_sound([speech.pcm async for speech in sound])
+                return store_sound([speech.pcm async for speech in sound])
         except EngineError as error:
             raise gr.Error(texts.say(error.sentence, interface, **error.details)) from error
 
@@ -224,18 +223,26 @@ async def follow(session: Session, turn: AsyncGenerator[TurnEvent, None]) -> Asy
                 case Finished():
                     status = show_phase("speaking" if sound else "answered", language)
                     status = show_problem(failure, language) if failure else status
-                    yield show(status, reply=as_sound(sound))
+                    yield show(status, reply=store_sound(sound))
                 case Stopped():
                     yield show(show_phase("stopped", language))
                 case _:
                     assert_never(event)
 
 
-def as_sound(pieces: Sequence[Pcm]) -> Sound | None:
+def store_sound(pieces: Sequence[Pcm]) -> str | None:
+    """A WAV file of them in Gradio's cache, which deletes it in time; None when there is no sound.
+
+    Written once, under a name that nobody can guess. Given samples, Gradio names the file by what is in it and may write
+    it again while a browser is reading it.
+    """
     if not pieces:
         return None
-    pcm = join(pieces, pieces[0].rate)
-    return pcm.rate, pcm.samples
+    folder = Path(get_upload_folder()) / secrets.token_urlsafe(24)
+    folder.mkdir(parents=True)
+    file = folder / "reply.wav"
+    file.write_bytes(encode_wav(join(pieces, pieces[0].rate)))
+    return str(file)
 
 
 async def _only(phrase: str) -> AsyncIterator[str]:

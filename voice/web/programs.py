@@ -15,7 +15,7 @@ from voice import texts
 from voice.audio import Pcm
 from voice.engines import EngineError
 from voice.session import Failed, Heard, Replied, ReplyGrew, Session, Spoke, TurnEvent
-from voice.web.page_events import PageEvents, Sound, as_sound, prefer
+from voice.web.page_events import PageEvents, prefer, store_sound
 
 
 def add_endpoints(events: PageEvents, session: gr.State, choices: Sequence[gr.components.Component]) -> None:
@@ -29,7 +29,7 @@ def add_endpoints(events: PageEvents, session: gr.State, choices: Sequence[gr.co
         speed: float,
         persona: str,
         request: gr.Request,
-    ) -> tuple[Session, str, Sound | None]:
+    ) -> tuple[Session, str, str | None]:
         """Send a line of text; get the reply's text and its sound, a WAV file."""
         own = events.open(own, request)
         _, reply, sound = await collect(own, own.answer_text(text, prefer(language, voice, speed, persona)))
@@ -43,7 +43,7 @@ def add_endpoints(events: PageEvents, session: gr.State, choices: Sequence[gr.co
         speed: float,
         persona: str,
         request: gr.Request,
-    ) -> tuple[Session, str, str, Sound | None]:
+    ) -> tuple[Session, str, str, str | None]:
         """Send a recording; get what was heard, the reply's text and its sound, a WAV file."""
         own = events.open(own, request)
         if recording is None:
@@ -60,7 +60,7 @@ def add_endpoints(events: PageEvents, session: gr.State, choices: Sequence[gr.co
     talk_it.click(talk, [recording, session, *choices], [session, transcript, reply, sound], api_name="talk")
 
 
-async def collect(session: Session, turn: AsyncGenerator[TurnEvent, None]) -> tuple[str, str, Sound | None]:
+async def collect(session: Session, turn: AsyncGenerator[TurnEvent, None]) -> tuple[str, str, str | None]:
     """What was heard, the reply and its sound.
 
     Raises:
@@ -89,4 +89,4 @@ async def collect(session: Session, turn: AsyncGenerator[TurnEvent, None]) -> tu
         raise gr.Error(
             texts.say(failure.sentence, session.language, **failure.details), print_exception=False
         )
-    return heard, reply, as_sound(sound)
+    return heard, reply, store_sound(sound)
