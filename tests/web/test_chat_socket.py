@@ -30,7 +30,7 @@ from voice.engines import Engines, Message, Speech, Unavailable
 from voice.session import Limits, Preferences
 from voice.web.chat_socket import Bounds, Door, chat_route
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 LIMITS = Limits(recording_seconds=10, text_characters=100, history_tokens=500)
 KEY = "0123456789abcdef"
