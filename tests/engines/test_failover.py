@@ -28,6 +28,7 @@ from voice.engines import (
     Transcript,
     Unavailable,
     Voice,
+    only_text,
 )
 from voice.engines.failover import (
     FIRST_RETRY_SECONDS,
@@ -38,7 +39,8 @@ from voice.engines.failover import (
     Switch,
     noting,
 )
-from voice.session import Failed, Limits, Preferences, Session, Spoke
+from voice.session import Limits, Preferences, Session
+from voice.session_events import Failed, Spoke
 
 pytestmark = pytest.mark.anyio
 T = TypeVar("T")
@@ -72,7 +74,7 @@ async def read(items: AsyncGenerator[T, None]) -> list[T]:
 
 
 async def write(chat: FailoverChat) -> str:
-    return "".join(await read(chat.reply(ASK)))
+    return "".join(await read(only_text(chat.reply(ASK))))
 
 
 @dataclass
@@ -152,7 +154,7 @@ async def test_a_reply_that_breaks_off_is_not_begun_again() -> None:
 
     async def listen() -> None:
         chat = FailoverChat(FakeChat([["Half a sen", DOWN]]), second)
-        async with aclosing(chat.reply(ASK)) as reply:
+        async with aclosing(only_text(chat.reply(ASK))) as reply:
             async for piece in reply:
                 pieces.append(piece)
 
@@ -433,7 +435,7 @@ class TestAnySequenceOfFailures:
             first.script, second.script = [by_first], [by_second]
             said = ""
             try:
-                async with aclosing(chat.reply(ASK)) as reply:
+                async with aclosing(only_text(chat.reply(ASK))) as reply:
                     async for piece in reply:
                         said += piece
             except EngineError:

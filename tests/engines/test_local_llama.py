@@ -16,7 +16,7 @@ import anyio
 import httpx2
 import pytest
 
-from voice.engines import Message, NotConfigured, Rejected, Unavailable
+from voice.engines import Message, NotConfigured, Rejected, Unavailable, only_text
 from voice.engines.local_llama import RESTARTS, LocalLlama
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -44,7 +44,7 @@ async def running(
 
 
 async def ask(chat: LocalLlama, *prompt: Message) -> str:
-    return "".join([piece async for piece in chat.reply(prompt or PROMPT)])
+    return "".join([piece async for piece in only_text(chat.reply(prompt or PROMPT))])
 
 
 def server_processes(parent: int | None = None) -> list[int]:
@@ -89,7 +89,7 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 async def test_it_replies_piece_by_piece(small_chat_model: Path) -> None:
     async with running(small_chat_model) as chat:
-        pieces = [piece async for piece in chat.reply(PROMPT)]
+        pieces = [piece async for piece in only_text(chat.reply(PROMPT))]
     assert len(pieces) > 3
     assert re.search(r"[a-z]{3}", "".join(pieces))
 
@@ -161,7 +161,7 @@ async def test_closing_a_reply_stops_the_writing(
     small_chat_model: Path, log: pytest.LogCaptureFixture
 ) -> None:
     async with running(small_chat_model, slots=1, context_tokens=4096, max_tokens=4000) as chat:
-        async with aclosing(chat.reply(PROMPT)) as reply:
+        async with aclosing(only_text(chat.reply(PROMPT))) as reply:
             await anext(reply)
         [written] = await logged(log, r"stop processing: n_tokens = (\d+)")
     assert int(written) < 1000
@@ -238,12 +238,12 @@ async def test_a_server_that_dies_in_the_middle_of_a_reply_is_told_and_the_next_
     small_chat_model: Path,
 ) -> None:
     async with running(small_chat_model, max_tokens=500) as chat:
-        async with aclosing(chat.reply(PROMPT)) as reply:
+        async with aclosing(only_text(chat.reply(PROMPT))) as reply:
             await anext(reply)
             kill_server()
             with pytest.raises(Unavailable, match="chat_lost"):
                 assert [piece async for piece in reply]
-        async with aclosing(chat.reply(PROMPT)) as reply:
+        async with aclosing(only_text(chat.reply(PROMPT))) as reply:
             assert await anext(reply)
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.emulators.chat import AZURE_ROLE_MISSING, ChatServer, Stream
 from tests.emulators.loopback import Refuse
 from voice import texts
-from voice.engines import EngineError, Message, Rejected, Unavailable
+from voice.engines import EngineError, Message, Rejected, Unavailable, only_text
 from voice.engines.openai_account import Account, connect_azure, connect_openai
 from voice.engines.openai_chat import OpenAIChat
 
@@ -47,7 +47,7 @@ async def chatting(account: Account, model: str = "gpt-4o") -> AsyncIterator[Ope
 
 
 async def ask(chat: OpenAIChat) -> str:
-    return "".join([piece async for piece in chat.reply(PROMPT)])
+    return "".join([piece async for piece in only_text(chat.reply(PROMPT))])
 
 
 async def test_azure_is_asked_by_deployment_version_and_key() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol, TypeAlias
 
@@ -30,9 +31,66 @@ class Transcript:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the client can call for the chat model."""
+
+    name: str
+    description: str
+    parameters: str
+    """JSON schema, as JSON text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The chat model wants a function called."""
+
+    id: str
+    """At most 32 characters."""
+    name: str
+    arguments: str
+    """JSON text, as the model wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens that a reply took."""
+
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    role: Literal["system", "user", "assistant"]
+    role: Literal["system", "user", "assistant", "tool"]
     content: str
+    calls: tuple[ToolCall, ...] = ()
+    """What an assistant's message asks to be called."""
+    call_id: str = ""
+    """Of a tool's message: which call its content answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyOptions:
+    """What one reply may be like, beyond its prompt."""
+
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str = "auto"
+    """"auto", "none", "required", or a tool's name."""
+    max_tokens: int | None = None
+    """None: as configured."""
+
+
+PLAIN_REPLY = ReplyOptions()
+ReplyPiece: TypeAlias = "str | ToolCall | Usage"
+
+
+async def only_text(reply: AsyncGenerator[ReplyPiece, None]) -> AsyncGenerator[str, None]:
+    """The words of a reply, for whoever offers no tools and counts no tokens."""
+    async with aclosing(reply) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, str):
+                yield piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +178,13 @@ class ChatModel(Protocol):
     @property
     def label(self) -> str: ...
 
-    def reply(self, prompt: Sequence[Message]) -> AsyncGenerator[str, None]:
-        """Pieces of the reply's text as they are written, cut anywhere."""
+    def reply(
+        self, prompt: Sequence[Message], options: ReplyOptions = PLAIN_REPLY
+    ) -> AsyncGenerator[ReplyPiece, None]:
+        """Pieces of the reply's text as they are written, cut anywhere.
+
+        Whole calls of tools, if some were offered; last, where the provider tells it, the usage.
+        """
         ...
 
     async def warm(self, prompt: Sequence[Message] = ()) -> None:
@@ -173,10 +236,20 @@ class Engines:
         self.speech_to_text = speech_to_text
         self.chat = chat
         self.text_to_speech = text_to_speech
+        self._users: list[Callable[[], Awaitable[None]]] = []
         self._warming = anyio.Lock()
         self._warm = False
         self._failures: list[EngineError] = []
         self._failed_at = -math.inf
+
+    @property
+    def is_warm(self) -> bool:
+        return self._warm
+
+    @property
+    def failures(self) -> Sequence[EngineError]:
+        """What hindered the last attempt to warm them."""
+        return self._failures
 
     async def warm(self, prompts: Sequence[Sequence[Message]] = ()) -> list[EngineError]:
         """Make all three ready, at once, and return what hinders any of them. Done once; who comes meanwhile waits.
@@ -211,7 +284,13 @@ class Engines:
             tasks.start_soon(warm_in_turn, self.speech_to_text.warm, self.text_to_speech.warm)
         return failures
 
+    def before_closing(self, stop: Callable[[], Awaitable[None]]) -> None:
+        """`stop` ends what uses the engines."""
+        self._users.append(stop)
+
     async def close(self) -> None:
+        for stop in self._users:
+            await stop()
         async with anyio.create_task_group() as tasks:
             for engine in self.all():
                 tasks.start_soon(engine.close)

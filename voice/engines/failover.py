@@ -1,12 +1,11 @@
-"""One engine in front of another: when the first one fails, the second one answers the same request.
+"""One engine in front of others: when it fails, the next one answers the same request.
 
-Per turn and per engine. A first engine that failed is left alone for a while, then tried again. Nobody hears or reads
-the same words twice: what was given stays given, and the second engine only does what is left to do.
+Per turn and per engine. An engine that failed is left alone for a while, then tried again. Nobody hears or reads the
+same words twice: what was given stays given, and the next engine only does what is left to do.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
@@ -18,17 +17,21 @@ import anyio
 
 from voice.audio import Pcm
 from voice.engines import (
+    PLAIN_REPLY,
     BadInput,
     ChatModel,
     Engine,
     EngineError,
     Message,
+    ReplyOptions,
+    ReplyPiece,
     Speech,
     SpeechToText,
     TextToSpeech,
     Transcript,
     Voice,
 )
+from voice.engines.kept import Kept
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +50,7 @@ put before another one."""
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """The second choice answered."""
+    """Another than the first choice answered."""
 
     preferred: str
     """Label of the engine that should have answered."""
@@ -133,21 +136,25 @@ class Circuit(Generic[E]):
 class Failover(Generic[E]):
     """What is the same for every kind of engine."""
 
-    def __init__(self, first: E, second: E) -> None:
-        self._first = Circuit(first)
-        self._second = Circuit(second)
+    def __init__(self, *engines: E) -> None:
+        """In the order of preference."""
+        self._circuits = [Circuit(engine) for engine in engines]
+
+    @property
+    def engines(self) -> list[E]:
+        return [circuit.engine for circuit in self._circuits]
 
     @property
     def label(self) -> str:
-        return f"{self._first.engine.label} / {self._second.engine.label}"
+        return " / ".join(engine.label for engine in self.engines)
 
     async def close(self) -> None:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._first.engine.close)
-            tasks.start_soon(self._second.engine.close)
+            for engine in self.engines:
+                tasks.start_soon(engine.close)
 
     async def _warm(self, warm: Callable[[E], Awaitable[None]]) -> None:
-        """Warm both at once. One that works is enough; when none does, the first one's error is raised."""
+        """Warm all at once. One that works is enough; when none does, the first one's error is raised."""
         errors: list[EngineError] = []
 
         async def warm_one(circuit: Circuit[E]) -> None:
@@ -160,27 +167,29 @@ class Failover(Generic[E]):
                 circuit.close()
 
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(warm_one, self._first)
-            tasks.start_soon(warm_one, self._second)
-        if len(errors) == 2:
-            raise self._first.error or errors[0]
+            for circuit in self._circuits:
+                tasks.start_soon(warm_one, circuit)
+        if len(errors) == len(self._circuits):
+            raise self._circuits[0].error or errors[0]
 
     async def _answer(
         self,
         ask: Callable[[E], AsyncGenerator[T, None]],
         may_ask_again: Callable[[], bool],
-        prefer_second: bool = False,
+        preferred: int = 0,
     ) -> AsyncGenerator[T, None]:
-        """What the engine that answers gives, after whatever one that failed gave before.
+        """What the engine that answers gives, after whatever those that failed gave before.
 
-        `may_ask_again`: whether, with what was given so far, another engine can still take over.
+        `may_ask_again`: whether, with what was given so far, another engine can still take over. `preferred`: the
+        number of the engine to ask first.
 
         Raises:
             EngineError: of the last engine that was asked.
         """
-        preferred, other = (self._second, self._first) if prefer_second else (self._first, self._second)
-        # One that has failed of late is asked all the same if the other one fails too.
-        order = (preferred, other) if preferred.lets_through() else (other, preferred)
+        first = self._circuits[preferred]
+        order = [first, *(circuit for circuit in self._circuits if circuit is not first)]
+        # Those that have failed of late are asked all the same if the others fail too.
+        order.sort(key=lambda circuit: not circuit.lets_through())
         for circuit in order:
             works = False
             try:
@@ -190,8 +199,8 @@ class Failover(Generic[E]):
                             if not works:
                                 works = True
                                 circuit.close()
-                                if circuit is other:
-                                    _tell_of_switch(preferred, other)
+                                if circuit is not first:
+                                    _tell_of_switch(first, circuit)
                             yield item
             except EngineError as error:
                 if circuit is order[-1] or not is_fault(error) or not may_ask_again():
@@ -202,7 +211,7 @@ class Failover(Generic[E]):
 
 
 class FailoverSpeechToText(Failover[SpeechToText]):
-    """The audio is kept, so that the second engine hears all of it. Partials of the first one are superseded."""
+    """The audio is kept, so that the next engine hears all of it. Partials of the one before are superseded."""
 
     async def transcribe(
         self, audio: AsyncIterator[Pcm], language: str | None
@@ -224,11 +233,14 @@ class FailoverSpeechToText(Failover[SpeechToText]):
 class FailoverChat(Failover[ChatModel]):
     """A reply that breaks off after its first words is not begun again: the error is raised."""
 
-    async def reply(self, prompt: Sequence[Message]) -> AsyncGenerator[str, None]:
+    async def reply(
+        self, prompt: Sequence[Message], options: ReplyOptions = PLAIN_REPLY
+    ) -> AsyncGenerator[ReplyPiece, None]:
         said = False
-        async with aclosing(self._answer(lambda engine: engine.reply(prompt), lambda: not said)) as pieces:
+        answer = self._answer(lambda engine: engine.reply(prompt, options), lambda: not said)
+        async with aclosing(answer) as pieces:
             async for piece in pieces:
-                said = said or bool(piece.strip())
+                said = said or not isinstance(piece, str) or bool(piece.strip())
                 yield piece
 
     async def warm(self, prompt: Sequence[Message] = ()) -> None:
@@ -236,25 +248,30 @@ class FailoverChat(Failover[ChatModel]):
 
 
 class FailoverTextToSpeech(Failover[TextToSpeech]):
-    """A phrase of which something was heard is not spoken again: the second voice goes on after it."""
+    """A phrase of which something was heard is not spoken again: the next voice goes on after it."""
 
     def voices(self) -> Sequence[Voice]:
-        """The first engine's, then those of the second that the first has not."""
-        voices = list(self._first.engine.voices())
-        names = {voice.name for voice in voices}
-        return [*voices, *(voice for voice in self._second.engine.voices() if voice.name not in names)]
+        """Each engine's, those that the ones before it have not."""
+        named: dict[str, Voice] = {}
+        for engine in self.engines:
+            for voice in engine.voices():
+                named.setdefault(voice.name, voice)
+        return list(named.values())
 
     async def speak(
         self, phrases: AsyncIterator[str], voice: str, speed: float = 1.0
     ) -> AsyncGenerator[Speech, None]:
-        """A voice that only the second engine has is spoken by that one, else by a voice of the same language."""
+        """A voice is spoken by the first engine that has it; others stand in with one of its language."""
         heard = 0  # phrases, from the first on
         chosen = next((one for one in self.voices() if one.name == voice), None)
         async with aclosing(Kept(phrases)) as kept:
             sound = self._answer(
                 lambda engine: engine.speak(kept.read(heard), _voice_like(chosen, engine), speed),
                 may_ask_again=lambda: True,
-                prefer_second=chosen is not None and not _has(self._first.engine, chosen),
+                preferred=next(
+                    (number for number, engine in enumerate(self.engines) if chosen and _has(engine, chosen)),
+                    0,
+                ),
             )
             async with aclosing(sound):
                 async for speech in sound:
@@ -264,54 +281,6 @@ class FailoverTextToSpeech(Failover[TextToSpeech]):
 
     async def warm(self) -> None:
         await self._warm(lambda engine: engine.warm())
-
-
-class Kept(Generic[T]):
-    """A stream that is read from its source once and can be read again from here."""
-
-    def __init__(self, source: AsyncIterator[T]) -> None:
-        self.items: list[T] = []
-        self._source = source
-        self._ended = False
-        self._pulling: asyncio.Task[None] | None = None
-
-    def read(self, start: int = 0) -> AsyncIterator[T]:
-        """The stream from its item number `start` on."""
-        return _Reader(self, start)
-
-    async def has(self, number: int) -> bool:
-        """Wait for that item, or the end."""
-        while number >= len(self.items) and not self._ended:
-            # A reader that is cancelled must not take an item with it, nor end a generator that is the source.
-            if self._pulling is None or self._pulling.done():
-                self._pulling = asyncio.create_task(self._pull())
-            await asyncio.shield(self._pulling)
-        return number < len(self.items)
-
-    async def _pull(self) -> None:
-        try:
-            self.items.append(await anext(self._source))
-        except StopAsyncIteration:
-            self._ended = True
-
-    async def aclose(self) -> None:
-        """Stop reading from the source, which stays its owner's."""
-        if self._pulling is not None:
-            self._pulling.cancel()
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait([self._pulling])
-
-
-class _Reader(AsyncIterator[T]):
-    def __init__(self, kept: Kept[T], position: int) -> None:
-        self._kept = kept
-        self._position = position
-
-    async def __anext__(self) -> T:
-        if not await self._kept.has(self._position):
-            raise StopAsyncIteration
-        self._position += 1
-        return self._kept.items[self._position - 1]
 
 
 def _tell_of_switch(preferred: Circuit[E], answered: Circuit[E]) -> None:

@@ -26,7 +26,7 @@ from anyio.abc import ByteReceiveStream, ByteSendStream, Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.text import TextReceiveStream
 
-from voice.engines import Message, NotConfigured, Unavailable
+from voice.engines import PLAIN_REPLY, Message, NotConfigured, ReplyOptions, ReplyPiece, Unavailable
 from voice.engines.openai_account import connect_openai
 from voice.engines.openai_chat import OpenAIChat
 
@@ -94,7 +94,9 @@ class LocalLlama:
         self._losses: deque[float] = deque()
         self._closed = False
 
-    async def reply(self, prompt: Sequence[Message]) -> AsyncGenerator[str, None]:
+    async def reply(
+        self, prompt: Sequence[Message], options: ReplyOptions = PLAIN_REPLY
+    ) -> AsyncGenerator[ReplyPiece, None]:
         """Pieces as the model writes them. A server found gone before the first is started again, once.
 
         Raises:
@@ -105,7 +107,10 @@ class LocalLlama:
         while True:
             server = await self._serve()
             try:
-                async with self._noticing_its_loss(server), aclosing(server.chat.reply(prompt)) as pieces:
+                async with (
+                    self._noticing_its_loss(server),
+                    aclosing(server.chat.reply(prompt, options)) as pieces,
+                ):
                     async for piece in pieces:
                         said = True
                         yield piece

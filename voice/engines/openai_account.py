@@ -31,6 +31,9 @@ RETRY_AFTER_SECONDS = 0.2
 """A kept connection that the server has just closed, or a worker just gone, is served by the next attempt; what lasts
 longer is not worth a user's waiting in silence."""
 
+STREAM_OPTIONS_SINCE = "2024-09"
+"""Azure's classic API before refuses `stream_options` (github.com/Azure/azure-rest-api-specs, data-plane/AzureOpenAI)."""
+
 _AZURE_PATH = re.compile(r"/(?:openai|api/projects)(?=/|$)")
 """Where the part of an address begins that is not the resource's own: of Azure OpenAI, of a Foundry project."""
 
@@ -44,6 +47,8 @@ class Account:
     key: str = field(default="", repr=False)
     """What must never be shown."""
     keyless: bool = False
+    counts_streamed_tokens: bool = True
+    """Whether `stream_options` may be sent; a server that does not know it refuses the whole request."""
 
     async def list_models(self) -> list[str]:
         """The names that the server lists, none where it does not list any. Spends no tokens.
@@ -98,7 +103,13 @@ def connect_azure(endpoint: str, credential: Credential, api_version: str) -> Ac
         max_retries=0,
         http_client=_http_client(resource),
     )
-    return Account(client, resource, key, keyless=provider is not None)
+    return Account(
+        client,
+        resource,
+        key,
+        provider is not None,
+        counts_streamed_tokens=api_version >= STREAM_OPTIONS_SINCE,
+    )
 
 
 async def try_twice(request: Callable[[], Awaitable[T]]) -> T:

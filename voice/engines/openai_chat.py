@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AbstractContextManager, aclosing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import openai
-from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
+from openai.types.chat import ChatCompletionChunk
 
-from voice.engines import Message, NotConfigured, Rejected, Unavailable
+from voice.engines import (
+    PLAIN_REPLY,
+    Message,
+    NotConfigured,
+    Rejected,
+    ReplyOptions,
+    ReplyPiece,
+    Unavailable,
+    Usage,
+)
 from voice.engines.openai_account import Account, try_twice
 from voice.engines.openai_errors import CHAT, reason_of, translating_errors
+from voice.engines.openai_tools import Calls, as_params, offer_tools
+
+log = logging.getLogger(__name__)
 
 REASONING_TOKENS = 2000
 """Room to think before the reply, for models whose limit counts both; with `reasoning_effort` low few take half of it."""
@@ -47,19 +60,25 @@ class OpenAIChat:
         """
         self._label = label
         self._account = account
+        self.address = account.address
         self._client = account.client
         self._model = model
         self._timeout = timeout_seconds
         self._prefix_cache = prefix_cache
         self._options: dict[str, Any] = {"temperature": temperature, "max_tokens": max_tokens}
+        if account.counts_streamed_tokens:
+            self._options["stream_options"] = {"include_usage": True}
+        self._takes_tools = True
 
     @property
     def label(self) -> str:
         """The model, once it is known; before, where the server is."""
         return self._label or self._model or self._account.address
 
-    async def reply(self, prompt: Sequence[Message]) -> AsyncGenerator[str, None]:
-        """Pieces as the server sends them.
+    async def reply(
+        self, prompt: Sequence[Message], options: ReplyOptions = PLAIN_REPLY
+    ) -> AsyncGenerator[ReplyPiece, None]:
+        """Pieces as the server sends them. Of a server that takes no tools, a reply without them.
 
         Raises:
             Unavailable: unreachable, overloaded, too slow, or the stream broke off.
@@ -68,10 +87,13 @@ class OpenAIChat:
         """
         thinking = Thinking()
         said = False
-        finish = None
-        async with aclosing(self._tokens(prompt)) as tokens:
+        finish = usage = None
+        calls = Calls()
+        async with aclosing(self._tokens(prompt, options)) as tokens:
             async for token in tokens:
                 finish = token.finish or finish
+                usage = token.usage or usage
+                calls.add(token.calls)
                 if text := thinking.drop_from(token.text):
                     said = True
                     yield text
@@ -84,6 +106,10 @@ class OpenAIChat:
             raise Rejected("chat_filtered")
         if finish == "length" and said:
             yield "…"
+        for call in calls.whole():
+            yield call
+        if usage:
+            yield usage
 
     async def warm(self, prompt: Sequence[Message] = ()) -> None:
         """Open a connection; where the server caches prefixes, have it read `prompt`. Raises what `reply` raises."""
@@ -91,7 +117,7 @@ class OpenAIChat:
             if prompt and self._prefix_cache:
                 await self._client.chat.completions.create(
                     model=await self._choose_model(),
-                    messages=_as_params(prompt),
+                    messages=as_params(prompt),
                     max_tokens=1,
                     extra_body={"cache_prompt": True},
                 )
@@ -103,12 +129,12 @@ class OpenAIChat:
     async def close(self) -> None:
         await self._account.close()
 
-    async def _tokens(self, prompt: Sequence[Message]) -> AsyncGenerator[Token, None]:
+    async def _tokens(self, prompt: Sequence[Message], wanted: ReplyOptions) -> AsyncGenerator[Token, None]:
         # Comments, usage and empty chunks keep a connection alive, not a turn: they do not move the deadline.
         with self.translating_errors():
             deadline = anyio.current_time() + self._timeout
             with _until(deadline):
-                stream = await self._open(prompt)
+                stream = await self._open(prompt, wanted)
             async with stream:
                 while True:
                     try:
@@ -121,9 +147,11 @@ class OpenAIChat:
                             deadline = anyio.current_time() + self._timeout
                         yield token
 
-    async def _open(self, prompt: Sequence[Message]) -> openai.AsyncStream[ChatCompletionChunk]:
+    async def _open(
+        self, prompt: Sequence[Message], wanted: ReplyOptions
+    ) -> openai.AsyncStream[ChatCompletionChunk]:
         while True:
-            options = dict(self._options)
+            options = self._options_for(wanted)
             try:
                 return await try_twice(partial(self._create, prompt, options))
             except (openai.BadRequestError, openai.UnprocessableEntityError) as exc:
@@ -134,9 +162,18 @@ class OpenAIChat:
         self, prompt: Sequence[Message], options: dict[str, Any]
     ) -> openai.AsyncStream[ChatCompletionChunk]:
         stream: openai.AsyncStream[ChatCompletionChunk] = await self._client.chat.completions.create(
-            model=await self._choose_model(), messages=_as_params(prompt), stream=True, **options
+            model=await self._choose_model(), messages=as_params(prompt), stream=True, **options
         )
         return stream
+
+    def _options_for(self, wanted: ReplyOptions) -> dict[str, Any]:
+        options = dict(self._options)
+        if wanted.max_tokens is not None:
+            if "max_tokens" in options:
+                options["max_tokens"] = wanted.max_tokens
+            elif "max_completion_tokens" in options:
+                options["max_completion_tokens"] = wanted.max_tokens + REASONING_TOKENS
+        return {**options, **offer_tools(wanted)} if self._takes_tools else options
 
     def _adapt(self, sent: dict[str, Any], refusal: openai.APIStatusError) -> bool:
         """Leave out, from now on, the option that the server does not support; False when it refuses something else.
@@ -146,6 +183,10 @@ class OpenAIChat:
         reason = reason_of(refusal)
         if not _UNSUPPORTED.search(f"{refusal.code} {reason}"):
             return False
+        if "tools" in sent and (_TOOLS.search(reason) or refusal.param in ("tools", "tool_choice")):
+            log.warning("%s takes no tools: %s", self.label, reason)
+            self._takes_tools = False
+            return True
         for option in sent:
             if refusal.param == option or re.search(rf"\b{option}\b", reason):
                 value = self._options.pop(option, None)
@@ -174,22 +215,38 @@ class Token:
     text: str
     finish: str | None
     empty: bool
-    """Neither text nor reasoning, as the chunk that carries only a role."""
+    """Neither text nor reasoning nor calls, as the chunk that carries only a role."""
+    calls: object = None
+    """Pieces of calls, for `Calls.add`."""
+    usage: Usage | None = None
 
     @classmethod
     def of(cls, chunk: object) -> Token | None:
-        """None for a chunk without choices: Azure sends one first, and usage comes in one.
+        """None for a chunk with neither choices nor usage, as the one that Azure sends first.
 
         The client builds chunks without checking them, so any part may be absent or of another type.
         """
         choices = getattr(chunk, "choices", None)
+        usage = usage_of(chunk)
         if not choices or not isinstance(choices, list):
-            return None
+            return cls("", None, empty=True, usage=usage) if usage else None
         delta = getattr(choices[0], "delta", None)
         text = getattr(delta, "content", None)
         text = text if isinstance(text, str) else ""
         reasoning = getattr(delta, "reasoning_content", None) or getattr(delta, "reasoning", None)
-        return cls(text, getattr(choices[0], "finish_reason", None), not text and not reasoning)
+        calls = getattr(delta, "tool_calls", None)
+        empty = not text and not reasoning and not calls
+        return cls(text, getattr(choices[0], "finish_reason", None), empty, calls, usage)
+
+
+def usage_of(chunk: object) -> Usage | None:
+    """None where the chunk does not tell it."""
+    usage = getattr(chunk, "usage", None)
+    read, written = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
+    if not isinstance(read, int) or not isinstance(written, int):
+        return None
+    cached = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None)
+    return Usage(read, written, cached if isinstance(cached, int) else 0)
 
 
 class Thinking:
@@ -228,7 +285,9 @@ class Thinking:
         return "" if self._inside else held
 
 
-_UNSUPPORTED = re.compile(r"unsupported|not support|unrecogni[sz]ed|unknown|not permitted", re.I)
+_UNSUPPORTED = re.compile(r"unsupported|not support|unrecogni[sz]ed|unknown|not permitted|requires? --", re.I)
+"""The last is llama.cpp's and vLLM's about tools: "requires --jinja flag", "requires --enable-auto-tool-choice"."""
+_TOOLS = re.compile(r"\btools?\b|\btool_choice\b", re.I)
 
 
 @contextmanager
@@ -236,10 +295,3 @@ def _until(deadline: float) -> Iterator[None]:
     """Raises TimeoutError at `deadline` on the event loop's clock."""
     with anyio.fail_after(max(0, deadline - anyio.current_time())):
         yield
-
-
-def _as_params(prompt: Sequence[Message]) -> list[ChatCompletionMessageParam]:
-    return [
-        cast(ChatCompletionMessageParam, {"role": message.role, "content": message.content})
-        for message in prompt
-    ]
