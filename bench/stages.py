@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.utterances import Utterance
 from voice.engines import EngineError
-from voice.session import Failed, Heard, PhraseReady, ReplyGrew, Spoke, TurnEvent
+from voice.session_events import Failed, Heard, PhraseReady, ReplyGrew, Spoke, TurnEvent
 
 MOMENTS = ("transcript", "first token", "first phrase", "first PCM", "whole text", "whole reply")
 """What happens in a turn, each timed from the recording's end. The whole reply is its text and its sound."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voice.conversation import Conversation, Turn, estimate_tokens, open_conversation, sum_tokens
-from voice.engines import Message
+from voice.conversation import Conversation, estimate_tokens, open_conversation, tokens_of
+from voice.engines import Message, ToolCall
 
 KIND = [Message("system", "Be kind.")]
 LINES = st.text(min_size=1, max_size=200)
@@ -37,7 +37,7 @@ def test_the_prompt_tells_the_turns_in_order() -> None:
 def test_a_turn_without_a_reply_is_not_asked_again() -> None:
     conversation = Conversation(KIND, 500)
     conversation.remember("Hello?", "  ")
-    assert conversation.turns == []
+    assert conversation.items == []
 
 
 def test_clear_forgets_every_turn() -> None:
@@ -67,10 +67,7 @@ def test_shortening_keeps_the_newest_turns_whole() -> None:
     talk(conversation, 50)
     prompt = conversation.prompt("now")
     assert prompt[1].role == "user"
-    assert [message.content for message in prompt[-3:-1]] == [
-        conversation.turns[-1].said,
-        conversation.turns[-1].reply,
-    ]
+    assert prompt[-3:-1] == [item.message for item in conversation.items[-2:]]
 
 
 def test_a_turn_larger_than_the_budget_is_left_out() -> None:
@@ -92,9 +89,10 @@ def test_whatever_was_said_the_turns_in_the_prompt_fit_the_budget(
     for said, reply in turns:
         conversation.remember(said, reply)
         prompt = conversation.prompt("now")
-        kept = [Turn(a.content, b.content) for a, b in zip(prompt[1:-1:2], prompt[2:-1:2], strict=True)]
-        assert sum_tokens(kept) <= budget
-        assert kept == conversation.turns[len(conversation.turns) - len(kept) :]
+        kept = prompt[1:-1]
+        assert len(kept) % 2 == 0
+        assert sum(map(tokens_of, kept)) <= budget
+        assert kept == [item.message for item in conversation.items[len(conversation.items) - len(kept) :]]
 
 
 def test_the_usual_persona_opens_with_examples_in_the_language_spoken() -> None:
@@ -106,3 +104,53 @@ def test_the_usual_persona_opens_with_examples_in_the_language_spoken() -> None:
 
 def test_a_persona_of_ones_own_opens_with_its_instructions_alone() -> None:
     assert [message.role for message in open_conversation("Be a pirate.", "en")] == ["system"]
+
+
+def test_what_was_said_twice_without_an_answer_is_asked_as_one() -> None:
+    conversation = Conversation(KIND, 500)
+    conversation.add(Message("user", "I would like"))
+    conversation.add(Message("user", "a table for two."))
+    assert conversation.prompt()[1:] == [Message("user", "I would like\na table for two.")]
+    assert conversation.prompt("Please.")[1:] == [Message("user", "I would like\na table for two.\nPlease.")]
+
+
+def test_what_was_answered_in_two_parts_is_told_as_one() -> None:
+    conversation = Conversation(KIND, 500)
+    conversation.add(Message("assistant", "Welcome!"))
+    conversation.add(Message("assistant", "Are you there?"))
+    assert conversation.prompt("Yes.")[1:] == [
+        Message("assistant", "Welcome!\nAre you there?"),
+        Message("user", "Yes."),
+    ]
+
+
+def test_an_item_whose_words_are_not_known_yet_is_not_asked() -> None:
+    conversation = Conversation(KIND, 500)
+    item = conversation.add(Message("user", ""))
+    assert conversation.prompt("Hello")[1:] == [Message("user", "Hello")]
+    conversation.rewrite(item.id, "Good morning.")
+    assert conversation.prompt()[1:] == [Message("user", "Good morning.")]
+
+
+def test_items_can_be_put_anywhere_and_taken_away() -> None:
+    conversation = Conversation(KIND, 500)
+    hello = conversation.add(Message("user", "Hello"), "a")
+    conversation.add(Message("assistant", "Hi!"), after="a")
+    conversation.add(Message("system", "It is raining."), "first", after="")
+    assert [item.message.content for item in conversation.items] == ["It is raining.", "Hello", "Hi!"]
+    assert (conversation.before("first"), conversation.before("a")) == (None, "first")
+    conversation.remove(hello.id)
+    assert [item.message.content for item in conversation.items] == ["It is raining.", "Hi!"]
+
+
+def test_a_call_is_told_only_together_with_its_answer() -> None:
+    conversation = Conversation(KIND, 500)
+    call = ToolCall("call_1", "get_weather", "{}")
+    conversation.add(Message("user", "Rain?"))
+    conversation.add(Message("assistant", "", (call, ToolCall("call_2", "get_time", "{}"))))
+    assert conversation.prompt()[1:] == [Message("user", "Rain?")]
+    conversation.add(Message("tool", "sunny", call_id="call_1"))
+    assert conversation.prompt()[2:] == [
+        Message("assistant", "", (call,)),
+        Message("tool", "sunny", call_id="call_1"),
+    ]

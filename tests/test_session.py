@@ -14,18 +14,16 @@ import pytest
 from tests.fakes import FakeChat, FakeSpeechToText, FakeTextToSpeech, fake_engines
 from tests.virtual_time import VirtualTimeLoop
 from voice.audio import SPEECH_RATE, Pcm, encode_wav
-from voice.engines import Engines, Message, Rejected, Transcript, Unavailable
+from voice.engines import Engines, Message, Rejected, ReplyPiece, Transcript, Unavailable
 from voice.engines.failover import FailoverChat
-from voice.session import (
+from voice.session import Limits, Preferences, Session
+from voice.session_events import (
     Failed,
     Finished,
     Heard,
-    Limits,
     PhraseReady,
-    Preferences,
     Recognising,
     ReplyGrew,
-    Session,
     Spoke,
     Stopped,
     TurnEvent,
@@ -167,7 +165,7 @@ async def test_an_engine_that_stands_in_for_another_is_noted_with_the_reply() ->
 
 async def test_an_engine_that_breaks_ends_the_turn_with_a_sentence() -> None:
     class Broken(FakeChat):
-        async def reply(self, prompt: Any) -> AsyncGenerator[str, None]:
+        async def reply(self, prompt: Any, options: Any = None) -> AsyncGenerator[ReplyPiece, None]:
             raise ZeroDivisionError
             yield ""
 

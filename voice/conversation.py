@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from uuid import uuid4
 
 from voice import texts
 from voice.engines import Message
@@ -16,11 +17,11 @@ the model's prefix cache warm on the turns between (a cold 150-token prompt cost
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """One exchange: what the user said, and what they got to hear or read of the reply."""
+class Item:
+    """A message of the conversation; `id` names it as long as it is there."""
 
-    said: str
-    reply: str
+    id: str
+    message: Message
 
 
 def estimate_tokens(text: str) -> int:
@@ -33,9 +34,10 @@ def estimate_tokens(text: str) -> int:
     return wide + math.ceil((len(text) - wide) / 3)
 
 
-def tokens_of(turn: Turn) -> int:
-    marks_of_the_chat_template = 10
-    return estimate_tokens(turn.said) + estimate_tokens(turn.reply) + marks_of_the_chat_template
+def tokens_of(message: Message) -> int:
+    marks_of_the_chat_template = 5
+    calls = sum(estimate_tokens(call.name + call.arguments) for call in message.calls)
+    return estimate_tokens(message.content) + calls + marks_of_the_chat_template
 
 
 def open_conversation(persona: str, language: str) -> list[Message]:
@@ -57,37 +59,122 @@ class Conversation:
     opening: list[Message]
     """What every prompt begins with: the system prompt, and exchanges that set the tone."""
     history_tokens: int
-    """Budget for the turns in the prompt, the opening and the newest words apart."""
-    turns: list[Turn] = field(default_factory=list)
+    """Budget for the items in the prompt, the opening and the newest words apart."""
+    items: list[Item] = field(default_factory=list)
     _first: int = 0
-    """The oldest turn that is still in the prompt."""
+    """The oldest item that is still in the prompt."""
 
-    def prompt(self, said: str) -> list[Message]:
-        """The messages that ask for a reply to `said`."""
+    def prompt(self, said: str = "") -> list[Message]:
+        """The messages that ask for a reply to `said`, or to what is at the conversation's end already."""
         self._shorten()
-        messages = [*self.opening]
-        for turn in self.turns[self._first :]:
-            messages += [Message("user", turn.said), Message("assistant", turn.reply)]
-        return [*messages, Message("user", said)]
+        kept = _pair_calls([item.message for item in self.items[self._first :]])
+        return [*self.opening, *_join_speakers([*kept, Message("user", said)])]
 
     def remember(self, said: str, reply: str) -> None:
         """Add a finished exchange. One without any reply is not kept: a model must not answer it later."""
         if said and reply.strip():
-            self.turns.append(Turn(said, reply))
+            self.add(Message("user", said))
+            self.add(Message("assistant", reply))
+
+    def add(self, message: Message, name: str | None = None, after: str | None = None) -> Item:
+        """A new item, behind the item `after`; None: at the end, "": at the beginning.
+
+        Raises:
+            KeyError: there is no item `after`.
+            ValueError: there is an item of that `name` already.
+        """
+        if name is not None and self.find(name) is not None:
+            raise ValueError(f"There is an item {name!r} already")
+        place = len(self.items) if after is None else self._place(after) + 1 if after else 0
+        item = Item(name or f"item_{uuid4().hex[:24]}", message)
+        self.items.insert(place, item)
+        self._first += place < self._first
+        return item
+
+    def find(self, name: str) -> Item | None:
+        return next((item for item in self.items if item.id == name), None)
+
+    def rewrite(self, name: str, content: str) -> None:
+        """Exchange an item's words.
+
+        Raises:
+            KeyError: there is no such item.
+        """
+        place = self._place(name)
+        item = self.items[place]
+        self.items[place] = replace(item, message=replace(item.message, content=content))
+
+    def remove(self, name: str) -> None:
+        """Forget an item.
+
+        Raises:
+            KeyError: there is no such item.
+        """
+        place = self._place(name)
+        del self.items[place]
+        self._first -= place < self._first
+
+    def before(self, name: str) -> str | None:
+        """The item in front of this one; None at the beginning.
+
+        Raises:
+            KeyError: there is no such item.
+        """
+        place = self._place(name)
+        return self.items[place - 1].id if place else None
 
     def clear(self) -> None:
-        self.turns.clear()
+        self.items.clear()
         self._first = 0
 
+    def _place(self, name: str) -> int:
+        for place, item in enumerate(self.items):
+            if item.id == name:
+                return place
+        raise KeyError(name)
+
     def _shorten(self) -> None:
-        if sum_tokens(self.turns[self._first :]) <= self.history_tokens:
+        tokens = [tokens_of(item.message) for item in self.items]
+        if sum(tokens[self._first :]) <= self.history_tokens:
             return
-        while (
-            self._first < len(self.turns)
-            and sum_tokens(self.turns[self._first :]) > self.history_tokens * KEEP_AFTER_SHORTENING
+        budget = self.history_tokens * KEEP_AFTER_SHORTENING
+        while self._first < len(tokens) and (
+            sum(tokens[self._first :]) > budget or not self._begins_turn(self._first)
         ):
             self._first += 1
 
+    def _begins_turn(self, place: int) -> bool:
+        roles = [item.message.role for item in self.items[max(place - 1, 0) : place + 1]]
+        return roles[-1] == "user" and roles[:-1] != ["user"]
 
-def sum_tokens(turns: Sequence[Turn]) -> int:
-    return sum(map(tokens_of, turns))
+
+def _pair_calls(messages: Sequence[Message]) -> list[Message]:
+    """Without calls that were never answered, and answers whose call is gone: providers refuse both."""
+    answered = {message.call_id for message in messages if message.role == "tool"}
+    paired: list[Message] = []
+    asked: set[str] = set()
+    for message in messages:
+        calls = tuple(call for call in message.calls if call.id in answered)
+        asked.update(call.id for call in calls)
+        if message.role == "tool" and message.call_id not in asked:
+            continue
+        if message.content or calls or message.role == "tool":
+            paired.append(replace(message, calls=calls))
+    return paired
+
+
+def _join_speakers(messages: Sequence[Message]) -> list[Message]:
+    """What either side said several times without an answer between is one message: some models insist on turns."""
+    joined: list[Message] = []
+    for message in messages:
+        before = joined[-1] if joined else None
+        if (
+            before
+            and message.role == before.role in {"user", "assistant"}
+            and not (message.calls or before.calls)
+        ):
+            said = "\n".join(filter(None, [before.content, message.content]))
+            joined[-1] = replace(before, content=said)
+        elif message != Message("user", ""):
+            joined.append(message)
+    return joined

@@ -10,7 +10,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol
 
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
@@ -19,10 +19,25 @@ from voice import texts
 from voice.audio import Pcm
 from voice.conversation import Conversation, open_conversation
 from voice.decoding import decode
-from voice.engines import BadInput, EngineError, Engines, Message, Speech, Transcript, Unavailable
+from voice.engines import BadInput, EngineError, Engines, Message, Transcript, Unavailable
 from voice.engines.failover import Switch, noting
 from voice.languages import language_of
 from voice.phrases import PhraseSplitter
+from voice.session_events import (
+    Began,
+    Emit,
+    Failed,
+    Finished,
+    Heard,
+    Noted,
+    PhraseReady,
+    Recognising,
+    Replied,
+    ReplyGrew,
+    Spoke,
+    Stopped,
+    TurnEvent,
+)
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +69,9 @@ class Preferences:
     """A key of `texts.PERSONAS`, or instructions in the user's own words."""
 
 
+DEFAULT_PREFERENCES = Preferences()
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A line of the transcript as it stands on screen."""
@@ -66,92 +84,74 @@ class Line:
     """Which engines stood in for others in this turn."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recognising:
-    """The recording arrived; its words are being found."""
+class Watcher(Protocol):
+    """Somebody who follows a session from outside: its turns, whoever began them, and its lines."""
 
+    def see_turn(self, event: Began | TurnEvent) -> None: ...
 
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What the user said, by voice or by keyboard."""
-
-    text: str
-    language: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyGrew:
-    text: str
-    """The whole reply so far."""
-
-
-@dataclass(frozen=True, slots=True)
-class Replied:
-    """The reply is written to its end; what is left is its sound."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Noted:
-    """An engine failed, and the one behind it answered."""
-
-    switch: Switch
-
-
-@dataclass(frozen=True, slots=True)
-class PhraseReady:
-    """A phrase of the reply is on its way to the voice."""
-
-    phrase: str
-
-
-@dataclass(frozen=True, slots=True)
-class Spoke:
-    """A piece of the reply's sound, in playing order."""
-
-    speech: Speech
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The turn, or a part of it, could not be done; the conversation goes on."""
-
-    error: EngineError
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The turn is over; nothing more comes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stopped:
-    """The turn was stopped; nothing more comes."""
-
-
-TurnEvent: TypeAlias = (
-    Recognising | Heard | ReplyGrew | Replied | PhraseReady | Spoke | Noted | Failed | Finished | Stopped
-)
-Emit: TypeAlias = Callable[[TurnEvent], None]
+    def see_line(self, index: int) -> None:
+        """A line is new, has changed, or is gone with all behind it."""
 
 
 class Session:
     """A user's conversation and its transcript. One turn at a time: a new one stops the one before."""
 
-    def __init__(self, engines: Engines, limits: Limits, language: str = "en") -> None:
+    def __init__(
+        self,
+        engines: Engines,
+        limits: Limits,
+        language: str = "en",
+        preferences: Preferences = DEFAULT_PREFERENCES,
+    ) -> None:
         """`language`: of the interface; what a line is taken to be in when nothing else tells."""
         self.language = language
+        self.preferences = preferences
+        """What live turns go by; turns by recording or keyboard bring their own."""
         self.lines: list[Line] = []
-        self._engines = engines
-        self._limits = limits
-        self._conversation = Conversation([], limits.history_tokens)
-        self._persona = ""
-        self._spoken: str | None = None
+        self.engines = engines
+        self.limits = limits
+        self.conversation = Conversation([], limits.history_tokens)
+        self.spoken: str | None = None
         """The language of the last turn."""
+        self._persona = ""
         self._notes: tuple[Switch, ...] = ()
+        self._reply_line = 0
+        self._watchers: list[Watcher] = []
+        self._player: Watcher | None = None
         self._turn: asyncio.Task[None] | None = None
         self._turn_number = 0
+
+    def watch(self, watcher: Watcher, *, plays: bool = False) -> None:
+        """`plays`: it lets the user hear replies while they are being made."""
+        self._watchers.append(watcher)
+        if plays:
+            self._player = watcher
+
+    def unwatch(self, watcher: Watcher) -> None:
+        self._watchers.remove(watcher)
+        if self._player is watcher:
+            self._player = None
+
+    @property
+    def is_played(self) -> bool:
+        """Whether the user hears replies while they are being made."""
+        return self._player is not None
+
+    def add_line(self, line: Line) -> int:
+        """A new line of the transcript; its index."""
+        self.lines.append(line)
+        return self._show_line(len(self.lines) - 1)
+
+    def change_line(self, index: int, **changes: Any) -> None:
+        """`changes`: of `Line`'s fields."""
+        self.lines[index] = replace(self.lines[index], **changes)
+        self._show_line(index)
+
+    def remove_line(self, index: int) -> None:
+        """Only the last line can go: the indexes of all others stay."""
+        if index == len(self.lines) - 1:
+            del self.lines[index]
+            self._show_line(index)
 
     def answer_recording(self, recording: Path, preferences: Preferences) -> AsyncGenerator[TurnEvent, None]:
         """Recognise what was said and reply to it. Failures come as events, none is raised."""
@@ -163,9 +163,9 @@ class Session:
 
     async def prepare(self, preferences: Preferences) -> None:
         """Have the chat model read ahead what it will be told of the persona chosen."""
-        language = preferences.language or self._spoken or self.language
+        language = preferences.language or self.spoken or self.language
         with suppress(EngineError):
-            await self._engines.chat.warm(open_conversation(preferences.persona, language))
+            await self.engines.chat.warm(open_conversation(preferences.persona, language))
 
     @property
     def is_busy(self) -> bool:
@@ -175,8 +175,8 @@ class Session:
         """Raises BadInput when there is nothing in it, or too much."""
         if not text.strip():
             raise BadInput("empty_text")
-        if len(text.strip()) > self._limits.text_characters:
-            raise BadInput("text_too_long", length=len(text.strip()), limit=self._limits.text_characters)
+        if len(text.strip()) > self.limits.text_characters:
+            raise BadInput("text_too_long", length=len(text.strip()), limit=self.limits.text_characters)
 
     async def stop(self) -> None:
         """End the turn that is under way; what was written of its reply stays. Returns when it has ended."""
@@ -188,8 +188,9 @@ class Session:
         """Forget everything that was said."""
         await self.stop()
         self.lines.clear()
-        self._conversation.clear()
-        self._spoken = None
+        self.conversation.clear()
+        self.spoken = None
+        self._show_line(0)
 
     async def _run_turn(self, work: Callable[[Emit], Awaitable[None]]) -> AsyncGenerator[TurnEvent, None]:
         """The events of `work`, which runs in a task of its own and ends when the reader leaves.
@@ -203,25 +204,35 @@ class Session:
             return
         send, receive = anyio.create_memory_object_stream[TurnEvent](math.inf)
 
+        def emit(event: TurnEvent) -> None:
+            send.send_nowait(event)
+            self._show_turn(event)
+
         def note(switch: Switch) -> None:
             self._notes = (*self._notes, switch)
-            send.send_nowait(Noted(switch))
+            emit(Noted(switch))
 
         async def run() -> None:
             self._notes = ()
             try:
                 with noting(note):
-                    await work(send.send_nowait)
+                    await work(emit)
             except EngineError as error:
-                send.send_nowait(Failed(error))
+                emit(Failed(error))
             except Exception:
                 log.exception("A turn broke")
-                send.send_nowait(Failed(EngineError("turn_broke")))
-            send.send_nowait(Finished())
+                emit(Failed(EngineError("turn_broke")))
+            emit(Finished())
 
+        def end(turn: asyncio.Task[None]) -> None:
+            send.close()
+            if turn.cancelled():
+                self._show_turn(Stopped())
+
+        self._show_turn(Began())
         turn = self._turn = asyncio.create_task(run())
         # Not in `run`, which never begins when the next turn comes at once.
-        turn.add_done_callback(lambda _: send.close())
+        turn.add_done_callback(end)
         try:
             with receive:
                 async for event in receive:
@@ -234,10 +245,10 @@ class Session:
 
     async def _answer_recording(self, recording: Path, preferences: Preferences, emit: Emit) -> None:
         emit(Recognising())
-        pcm = await decode(recording, self._limits.recording_seconds)
+        pcm = await decode(recording, self.limits.recording_seconds)
         language = preferences.language
         if language is None and pcm.seconds < SHORT_SECONDS:
-            language = self._spoken
+            language = self.spoken
         transcript = await self._recognise(pcm, language)
         text = transcript.text.strip()
         if not text:
@@ -253,7 +264,7 @@ class Session:
 
     async def _recognise(self, pcm: Pcm, language: str | None) -> Transcript:
         final = Transcript("", final=True)
-        async with aclosing(self._engines.speech_to_text.transcribe(_once(pcm), language)) as transcripts:
+        async with aclosing(self.engines.speech_to_text.transcribe(_once(pcm), language)) as transcripts:
             async for transcript in transcripts:
                 final = transcript
         return final
@@ -262,9 +273,10 @@ class Session:
         """Ask for a reply and speak it, phrase by phrase, while it is still being written."""
         if len(preferences.persona) > PERSONA_CHARACTERS:
             raise BadInput("persona_too_long", limit=PERSONA_CHARACTERS)
-        self._spoken = heard.language
-        prompt = self._prompt(heard, preferences.persona)
-        self.lines += [Line("user", heard.text), Line("assistant", "")]
+        self.spoken = heard.language
+        prompt = self.prompt(heard.text, heard.language, preferences.persona)
+        self.add_line(Line("user", heard.text))
+        line = self._reply_line = self.add_line(Line("assistant", ""))
         emit(heard)
         finished = False
         to_voice, phrases = anyio.create_memory_object_stream[str](math.inf)
@@ -276,15 +288,18 @@ class Session:
                         await self._write(prompt, PhraseSplitter(heard.language), to_voice, emit)
             finished = True
         finally:
-            self._change_last_line(stopped=not finished, notes=self._notes)
-            self._conversation.remember(heard.text, self.lines[-1].text)
+            self.change_line(line, stopped=not finished, notes=self._notes)
+            self.conversation.remember(heard.text, self.lines[line].text)
 
-    def _prompt(self, heard: Heard, persona: str) -> list[Message]:
-        """The prompt for what was heard. A new persona, or a first turn, brings its own opening."""
-        if persona != self._persona or not self._conversation.turns:
+    def prompt(self, said: str, language: str, persona: str) -> list[Message]:
+        """The prompt for what was said, or "" for what the conversation ends with already.
+
+        A new persona, or a first turn, brings its own opening.
+        """
+        if persona != self._persona or not any(item.message.content for item in self.conversation.items):
             self._persona = persona
-            self._conversation.opening = open_conversation(persona, heard.language)
-        return self._conversation.prompt(heard.text)
+            self.conversation.opening = open_conversation(persona, language)
+        return self.conversation.prompt(said)
 
     async def _write(
         self,
@@ -302,10 +317,12 @@ class Session:
 
         text = ""
         try:
-            async with aclosing(self._engines.chat.reply(prompt)) as pieces:
+            async with aclosing(self.engines.chat.reply(prompt)) as pieces:
                 async for piece in pieces:
+                    if not isinstance(piece, str):
+                        continue  # no tools were offered, and nobody asks what it cost
                     text += piece
-                    self._change_last_line(text=text)
+                    self.change_line(self._reply_line, text=text)
                     emit(ReplyGrew(text))
                     hand_over(splitter.feed(piece))
             if not text.strip():
@@ -316,7 +333,7 @@ class Session:
         hand_over(splitter.finish())
 
     async def _speak(self, phrases: AsyncIterator[str], preferences: Preferences, emit: Emit) -> None:
-        voice = self._engines.text_to_speech
+        voice = self.engines.text_to_speech
         try:
             async with aclosing(voice.speak(phrases, preferences.voice, preferences.speed)) as sound:
                 async for speech in sound:
@@ -325,11 +342,17 @@ class Session:
             self._fail(error, emit)
 
     def _fail(self, error: EngineError, emit: Emit) -> None:
-        self._change_last_line(error=error)
+        self.change_line(self._reply_line, error=error)
         emit(Failed(error))
 
-    def _change_last_line(self, **changes: Any) -> None:
-        self.lines[-1] = replace(self.lines[-1], **changes)
+    def _show_turn(self, event: Began | TurnEvent) -> None:
+        for watcher in tuple(self._watchers):
+            watcher.see_turn(event)
+
+    def _show_line(self, index: int) -> int:
+        for watcher in tuple(self._watchers):
+            watcher.see_line(index)
+        return index
 
 
 async def _once(pcm: Pcm) -> AsyncIterator[Pcm]:

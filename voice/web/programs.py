@@ -14,7 +14,8 @@ import gradio as gr
 from voice import texts
 from voice.audio import Pcm
 from voice.engines import EngineError
-from voice.session import Failed, Heard, Replied, ReplyGrew, Session, Spoke, TurnEvent
+from voice.session import Session
+from voice.session_events import Failed, Heard, Replied, ReplyGrew, Spoke, TurnEvent
 from voice.web.page_events import PageEvents, prefer, store_sound
 
 
