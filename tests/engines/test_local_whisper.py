@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from tests.wer import character_error_rate, word_error_rate
 from voice.audio import SPEECH_RATE, Pcm
 from voice.engines import NotConfigured, Transcript, Unavailable
-from voice.engines.local_whisper import LONGEST_WINDOW_MS, LocalWhisper, Model, cut_windows
+from voice.engines.local_whisper import LONGEST_WINDOW_MS, LocalWhisper, cut_windows
+from voice.engines.whisper_model import Model
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
-import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 import anyio
-import ctranslate2
 import numpy as np
-import tokenizers
-from faster_whisper.feature_extractor import FeatureExtractor
 from numpy.typing import NDArray
 from typing_extensions import TypeVarTuple, Unpack
 
-from voice.audio import SPEECH_RATE, Pcm, join
-from voice.engines import EngineError, NotConfigured, Transcript, Unavailable
+from voice.audio import SPEECH_RATE, Pcm
+from voice.engines import EngineError, Transcript, Unavailable
+from voice.engines.whisper_live import LiveUtterance
+from voice.engines.whisper_model import Heard, Model
 from voice.listening import Segment, find_speech
 
 T = TypeVar("T")
@@ -30,29 +27,6 @@ Ts = TypeVarTuple("Ts")
 
 LONGEST_WINDOW_MS = 20_000
 """Speech recognised in one go. Whisper hears 30 s; less leaves room for padding and for the 224 tokens it writes at most."""
-SHORTEST_CONTEXT_SECONDS = 10
-"""Whisper pads to 30 s, at 4-5 times the cost; below about 10 s it loops, 21 % WER and worse (measured, human English)."""
-CONTEXT_AFTER_SECONDS = 1
-"""Silence that Whisper needs to hear behind the speech to know that it has ended."""
-FULL_CONTEXT_SECONDS = 30
-DOUBTFUL = 0.3
-"""Probability of no speech, in a short context, above which to look again in the full one: human clips reach 0.18 and a
-murmured syllable 0.33, noise begins at 0.39; but a word said ten times over reaches 0.8."""
-NO_SPEECH = 0.6
-"""openai/whisper's `no_speech_threshold`. In the full context speech measured up to 0.53, repeated or murmured, and
-noise from 0.74."""
-GUESSED = -1.0
-"""Mean log probability under which words are guesses (openai/whisper's `logprob_threshold`); on noise -1.4 and less."""
-REPETITIVE = 2.4
-"""Compression ratio of text from which it is taken for a loop (openai/whisper, `transcribe.py`)."""
-TOKENS_AT_LEAST = 24
-TOKENS_PER_SECOND = 15
-"""Room for the transcript. Fast Japanese takes 8-10 tokens a second; a loop is cut off early and tried again."""
-MOST_TOKENS = 224
-"""Half of the decoder's context, as in openai/whisper's `decoding.py`."""
-OVERWHELMING = 0.8
-"""Probability from which an unexpected language is believed: a human English clip measured 0.53 Welsh, noise 0.70
-Nynorsk, clear sentences mostly above 0.95 in their own."""
 WITHOUT_SPACES = frozenset({"ja", "zh", "th", "lo", "my", "km", "bo"})
 
 
@@ -84,6 +58,7 @@ class LocalWhisper:
         self._timeout_seconds = timeout_seconds
         self._at_once = at_once
         self._expected = tuple(expected)
+        self._under_way = 0
         self._model: Model | None = None
         self._loading = threading.Lock()
         # These threads are the limit on concurrency: native calls cannot be stopped, and a thread whose caller has
@@ -93,7 +68,10 @@ class LocalWhisper:
     async def transcribe(
         self, audio: AsyncIterator[Pcm], language: str | None
     ) -> AsyncGenerator[Transcript, None]:
-        """One final transcript, when the audio has ended.
+        """One final transcript, when the audio has ended; before, of audio that comes in real time, partial ones.
+
+        A partial one follows each pause and, where the machine keeps up, each second of speech. When nothing was said
+        after the last pause, its partial is the final one at once.
 
         `language`: a tag that Whisper does not know is as good as None.
 
@@ -102,10 +80,18 @@ class LocalWhisper:
             Unavailable: it took longer than `timeout_seconds`, or failed.
             ValueError: the audio is not 16 kHz.
         """
-        pcm = join([piece async for piece in audio], SPEECH_RATE)
-        with self._errors_translated():
-            transcript = await self._recognise(pcm, language)
-        yield transcript
+        utterance = LiveUtterance()
+        said: Transcript | None = None
+        async with aclosing(utterance.hear(audio)) as moments:
+            async for _ in moments:
+                if self._under_way < self._at_once and utterance.is_worth_a_look():
+                    with utterance.looking():
+                        said = replace(await self._recognise(utterance.pcm, language), final=False)
+                    if said.text:
+                        yield said
+        if said is None or await utterance.has_gone_on():
+            said = await self._recognise(utterance.pcm, language)
+        yield replace(said, final=True)
 
     async def warm(self) -> None:
         """Load the model and run it once. Raises what `transcribe` raises."""
@@ -120,6 +106,14 @@ class LocalWhisper:
         self._model = None
 
     async def _recognise(self, pcm: Pcm, language: str | None) -> Transcript:
+        self._under_way += 1
+        try:
+            with self._errors_translated():
+                return await self._recognise_windows(pcm, language)
+        finally:
+            self._under_way -= 1
+
+    async def _recognise_windows(self, pcm: Pcm, language: str | None) -> Transcript:
         language = language and language.split("-")[0].lower()
         heard: list[Heard] = []
         times: list[Segment] = []
@@ -211,104 +205,3 @@ def _halve(window: Window) -> Iterator[Window]:
 
     for side in max(sides, key=fitness):
         yield from _halve(side)
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    text: str
-    """Empty when it was no speech."""
-    language: str
-
-
-class Model:
-    """The native model. Its methods block; several threads may call them."""
-
-    def __init__(
-        self, folder: Path, cpu_threads: int, at_once: int, beam_size: int, expected: Sequence[str]
-    ) -> None:
-        """Raises NotConfigured when the folder does not hold a whole Whisper."""
-        try:
-            self._whisper = ctranslate2.models.Whisper(
-                str(folder), compute_type="int8", intra_threads=cpu_threads, inter_threads=at_once
-            )
-            self._tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-            ids = json.loads((folder / "config.json").read_text("utf-8"))["lang_ids"]
-            if not self._whisper.is_multilingual:  # so it seems when part of the vocabulary is missing
-                raise ValueError("Expected a multilingual Whisper")
-        except Exception as exc:  # tokenizers raises bare Exception
-            raise NotConfigured("speech_model_broken", folder=str(folder)) from exc
-        self._languages = {str(self._tokenizer.id_to_token(i)).strip("<|>") for i in ids}
-        self._features = FeatureExtractor(feature_size=self._whisper.n_mels)
-        self._beam_size = beam_size
-        self._expected = self._languages.intersection(expected)
-
-    def hear(self, speech: NDArray[np.float32], language: str | None) -> Heard:
-        """What is said in `speech`: float32[n], 16 kHz, at most 30 s."""
-        seconds = len(speech) / SPEECH_RATE
-        encoded = self._encode(speech, max(seconds + CONTEXT_AFTER_SECONDS, SHORTEST_CONTEXT_SECONDS))
-        if language is None or language not in self._languages:
-            language = self._detect(encoded)
-        said = self._decode(encoded, language, TOKENS_AT_LEAST + int(TOKENS_PER_SECOND * seconds))
-        if said.no_speech > NO_SPEECH and said.confidence < GUESSED:
-            return Heard("", language)
-        if said.no_speech > DOUBTFUL or said.is_repetitive or not said.complete:
-            said = self._decode(self._encode(speech, FULL_CONTEXT_SECONDS), language, MOST_TOKENS)
-            lost = said.is_repetitive and not said.complete
-            if lost or said.no_speech > NO_SPEECH:
-                return Heard("", language)
-        return Heard(said.text if any(map(str.isalnum, said.text)) else "", language)
-
-    def _encode(self, speech: NDArray[np.float32], seconds: float) -> ctranslate2.StorageView:
-        """What the encoder makes of `speech` with silence behind it, `seconds` together."""
-        frames = min(int(seconds * 50), FULL_CONTEXT_SECONDS * 50) * 2  # 10 ms each; the encoder takes pairs
-        samples = np.zeros(frames * self._features.hop_length, np.float32)
-        samples[: len(speech)] = speech[: len(samples)]
-        features = self._features(samples, padding=0)
-        return self._whisper.encode(
-            ctranslate2.StorageView.from_array(np.ascontiguousarray(features[None], np.float32))
-        )
-
-    def _detect(self, encoded: ctranslate2.StorageView) -> str:
-        [ranking] = self._whisper.detect_language(encoded)
-        likely: list[tuple[str, float]] = [
-            (token.strip("<|>"), probability) for token, probability in ranking
-        ]
-        first, probability = likely[0]
-        if probability >= OVERWHELMING:
-            return first
-        return next((language for language, _ in likely if language in self._expected), first)
-
-    def _decode(self, encoded: ctranslate2.StorageView, language: str, most_tokens: int) -> Decoded:
-        most_tokens = min(most_tokens, MOST_TOKENS)
-        [result] = self._whisper.generate(
-            encoded,
-            [["<|startoftranscript|>", f"<|{language}|>", "<|transcribe|>", "<|notimestamps|>"]],
-            beam_size=self._beam_size,
-            max_length=2 * most_tokens,  # CTranslate2 generates half of what it is told
-            return_scores=True,
-            return_no_speech_prob=True,
-        )
-        tokens = result.sequences_ids[0]
-        return Decoded(
-            text=self._tokenizer.decode(tokens).strip(),
-            complete=len(tokens) < most_tokens,
-            confidence=result.scores[0],
-            no_speech=result.no_speech_prob,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    text: str
-    complete: bool
-    """It came to its end by itself."""
-    confidence: float
-    """Mean log probability of its tokens."""
-    no_speech: float
-    """Probability that the sound is no speech."""
-
-    @property
-    def is_repetitive(self) -> bool:
-        """Whether it says the same over and over, as Whisper does when it is lost, and people when they count."""
-        data = self.text.encode()
-        return len(data) > REPETITIVE * len(zlib.compress(data))
