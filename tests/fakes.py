@@ -10,51 +10,90 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from voice.audio import VOICE_RATE, Pcm
-from voice.engines import ChatModel, EngineError, Engines, Message, Speech, Transcript, Voice
+from voice.engines import (
+    PLAIN_REPLY,
+    ChatModel,
+    EngineError,
+    Engines,
+    Message,
+    ReplyOptions,
+    ReplyPiece,
+    Speech,
+    Transcript,
+    Voice,
+)
 
 
 @dataclass
 class FakeSpeechToText:
     """Understands what the script says, whatever the sound is."""
 
-    script: list[Transcript | EngineError] = field(default_factory=list)
-    """One entry a turn; when it runs out, "Hello there."."""
+    script: list[Transcript | EngineError | Sequence[Transcript | EngineError]] = field(default_factory=list)
+    """One entry a turn: the final transcript; an error; or partials, each told `lag` after the sound up to its `end_ms`,
+    and a final one or an error. When it runs out, "Hello there."."""
     delay: float = 0
+    """Seconds from the end of the sound to the final transcript."""
+    lag: float = 0.3
+    """Seconds of sound from what is said to its partial transcript."""
     heard: list[Pcm] = field(default_factory=list)
+    running: int = 0
     label: str = "fake ears"
 
     async def transcribe(
         self, audio: AsyncIterator[Pcm], language: str | None
     ) -> AsyncGenerator[Transcript, None]:
-        self.heard += [pcm async for pcm in audio]
-        await asyncio.sleep(self.delay)
         scripted = (
             self.script.pop(0) if self.script else Transcript("Hello there.", final=True, language="en")
         )
-        if isinstance(scripted, EngineError):
-            raise scripted
-        yield scripted
+        *partials, last = scripted if isinstance(scripted, Sequence) else [scripted]
+        seconds = 0.0
+        self.running += 1
+        try:
+            async for pcm in audio:
+                self.heard.append(pcm)
+                seconds += pcm.seconds
+                while partials and seconds >= _due_of(partials[0], self.lag):
+                    yield _unless_error(partials.pop(0))
+            await asyncio.sleep(self.delay)
+            yield _unless_error(last)
+        finally:
+            self.running -= 1
 
     async def warm(self) -> None: ...
 
     async def close(self) -> None: ...
 
 
+def _due_of(scripted: Transcript | EngineError, lag: float) -> float:
+    return 0.0 if isinstance(scripted, EngineError) else scripted.end_ms / 1000 + lag
+
+
+def _unless_error(scripted: Transcript | EngineError) -> Transcript:
+    if isinstance(scripted, EngineError):
+        raise scripted
+    return scripted
+
+
 @dataclass
 class FakeChat:
     """Writes the script, a character at a time."""
 
-    script: list[str | EngineError | Sequence[str | EngineError | float]] = field(default_factory=list)
+    script: list[str | EngineError | Sequence[ReplyPiece | EngineError | float]] = field(default_factory=list)
     """One entry a turn: a reply; an error; or its pieces, a float among them being a pause in seconds. When it runs
     out, the reply is an echo."""
     delay: float = 0
     """Seconds before each piece."""
     prompts: list[Sequence[Message]] = field(default_factory=list)
+    options: list[ReplyOptions] = field(default_factory=list)
+    """Of each turn."""
     running: int = 0
     label: str = "fake brain"
 
-    async def reply(self, prompt: Sequence[Message]) -> AsyncGenerator[str, None]:
+    async def reply(
+        self, prompt: Sequence[Message], options: ReplyOptions = PLAIN_REPLY
+    ) -> AsyncGenerator[ReplyPiece, None]:
         self.prompts.append(prompt)
+        self.options.append(options)
         scripted = self.script.pop(0) if self.script else f"You said: {prompt[-1].content}"
         pieces = [scripted] if isinstance(scripted, EngineError) else scripted
         self.running += 1
@@ -63,7 +102,7 @@ class FakeChat:
                 await asyncio.sleep(piece if isinstance(piece, float) else self.delay)
                 if isinstance(piece, EngineError):
                     raise piece
-                if isinstance(piece, str):
+                if not isinstance(piece, float):
                     yield piece
         finally:
             self.running -= 1

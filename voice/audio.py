@@ -92,29 +92,46 @@ def _resample_run(run: Iterable[Pcm], source_rate: int, rate: int) -> Iterator[P
     if source_rate == rate:
         yield from run
         return
-    # In floats, since for 16 bits in and out swresample would filter in 16 bits too, which hisses.
-    resampler = av.AudioResampler("fltp", "mono", rate)
+    resampler = Resampler(source_rate, rate)
+    for pcm in run:
+        yield from resampler.feed(pcm)
+    yield from resampler.finish()
 
-    def push(samples: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
+
+class Resampler:
+    """`resample` for a stream: what comes out is 16 samples of the lower rate behind, 1 ms at 16 kHz."""
+
+    def __init__(self, source_rate: int, rate: int) -> None:
+        """Both in Hz, and different."""
+        self.source_rate = source_rate
+        self._rate = rate
+        # In floats, since for 16 bits in and out swresample would filter in 16 bits too, which hisses.
+        self._resampler = av.AudioResampler("fltp", "mono", rate)
+        self._taken = self._given = 0
+
+    def feed(self, pcm: Pcm) -> Iterator[Pcm]:
+        """`pcm`: at the source's rate."""
+        if not pcm.data:
+            return
+        self._taken += len(pcm.samples)
+        for samples in self._push(pcm.samples):
+            self._given += len(samples)
+            yield Pcm.from_samples(samples, self._rate)
+
+    def finish(self) -> Iterator[Pcm]:
+        """The rest: swresample keeps back what its filter, 32 samples of the lower rate wide, still needs."""
+        owed = round(self._taken * self._rate / self.source_rate) - self._given
+        # Silence pushes it out.
+        for samples in self._push(np.zeros(64 + 64 * self.source_rate // self._rate, np.int16)):
+            yield Pcm.from_samples(samples[:owed], self._rate)
+            owed -= len(samples[:owed])
+
+    def _push(self, samples: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
         floats = np.divide(samples, 32768, dtype=np.float32)
         frame = av.AudioFrame.from_ndarray(floats[np.newaxis], format="fltp", layout="mono")
-        frame.sample_rate = source_rate
-        for piece in resampler.resample(frame):
+        frame.sample_rate = self.source_rate
+        for piece in self._resampler.resample(frame):
             yield np.clip(np.rint(piece.to_ndarray()[0] * 32768), -32768, 32767).astype(np.int16)
-
-    taken = given = 0
-    for pcm in run:
-        if not pcm.data:
-            continue
-        taken += len(pcm.samples)
-        for samples in push(pcm.samples):
-            given += len(samples)
-            yield Pcm.from_samples(samples, rate)
-    # swresample keeps back what its filter, 32 samples of the lower rate wide, still needs; silence pushes it out.
-    owed = round(taken * rate / source_rate) - given
-    for samples in push(np.zeros(64 + 64 * source_rate // rate, np.int16)):
-        yield Pcm.from_samples(samples[:owed], rate)
-        owed -= len(samples[:owed])
 
 
 def encode_wav(pcm: Pcm) -> bytes:
