@@ -19,6 +19,8 @@ from pydantic import ValidationError
 
 from bench.app_start import AppFailedError, AppStart, measure_app
 from bench.machine import OthersWork, PeakMemory, describe_machine, load
+from bench.overhead import measure_overheads
+from bench.overhead import write_report as write_overheads
 from bench.report import Alone, Results, compare_with_aims, write_report
 from bench.stages import IncompleteTurnError, Turn, time_turn
 from bench.utterances import (
@@ -48,6 +50,8 @@ TRIES_ALONE = 5
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, draw. The exit status is 0 when all turns were answered, be the aims met or not."""
     options = _read_options(argv)
+    if options.engines == "azure":
+        return _measure_overheads(options)
     try:
         settings = Settings(**options.settings)
     except ValidationError as error:
@@ -88,13 +92,17 @@ def _read_options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=1, metavar="N", help="how often each is said (1)")
     parser.add_argument(
         "--engines",
-        choices=("settings", "local"),
+        choices=("settings", "local", "azure"),
         default="settings",
-        help="as chosen by the settings, or with the chat model of this machine whatever they say",
+        help="as chosen by the settings; with the chat model of this machine whatever they say; or emulated Azure, to"
+        " measure what Kaiwa adds to a cloud's delays",
     )
     parser.add_argument("--models-dir", help="where the models are kept, instead of MODELS_DIR")
     parser.add_argument(
-        "--chart", type=Path, default=CHART, help=f"where the PNG goes ({CHART.name}), the JSON beside it"
+        "--chart",
+        type=Path,
+        default=CHART,
+        help=f"where the PNG goes ({CHART.name}), the JSON beside it; emulated Azure has no PNG",
     )
     options = parser.parse_args(argv)
     options.settings = {
@@ -102,6 +110,21 @@ def _read_options(argv: Sequence[str] | None) -> argparse.Namespace:
         **({"chat_engine": "local"} if options.engines == "local" else {}),
     }
     return options
+
+
+def _measure_overheads(options: argparse.Namespace) -> int:
+    turns = len(LANGUAGES) * options.utterances * options.repeat
+    try:
+        overheads = asyncio.run(measure_overheads(turns, _tell))
+    except EngineError as error:
+        print(_say(error), file=sys.stderr)
+        return 1
+    print(*write_overheads(overheads), sep="\n")
+    figures = options.chart.with_name("overhead.json")
+    figures.parent.mkdir(parents=True, exist_ok=True)
+    figures.write_text(json.dumps(overheads.as_json(), ensure_ascii=False, indent=1), encoding="utf-8")
+    print(f"\nFigures  {figures}")
+    return 1 if overheads.failures else 0
 
 
 def _measure(settings: Settings, options: argparse.Namespace) -> Results:

@@ -3,17 +3,21 @@
     with ChatServer(Stream("Hel", "lo."), Refuse(429)) as server:
         OpenAIChat(connect_openai(server.url, ...), ...)
 
-The same server answers under Azure's paths, classic and /openai/v1/, in Azure's way. The first request gets the first answer, and so on; the last answer is repeated. Streams look as OpenAI's do: a chunk
-with the role first, one chunk a piece, the finish reason, then `[DONE]`.
+The same server answers under Azure's paths, classic and /openai/v1/, in Azure's way. The first request gets the first
+answer, and so on; the last answer is repeated. Streams look as OpenAI's do: a chunk with the role first, one chunk a
+piece, the finish reason, then `[DONE]`. An answer may also be a callable that is shown the request, and a `Writer` makes
+its pieces while it is read.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 from starlette.datastructures import Address
@@ -24,11 +28,14 @@ from starlette.types import Receive, Scope, Send
 
 from tests.emulators.loopback import (
     Cut,
+    Lifespan,
     LoopbackServer,
+    Note,
     Pause,
     Raw,
     Refuse,
     Silence,
+    forget,
     noticing_the_client_leave,
     refuse,
 )
@@ -58,6 +65,8 @@ USAGE = chunk([], usage={"prompt_tokens": 9, "completion_tokens": 3, "total_toke
 
 Step = str | Pause | type[Cut] | Raw | Event
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -71,13 +80,17 @@ class Stream:
         object.__setattr__(self, "steps", steps)
         object.__setattr__(self, "finish", finish)
 
-    def events(self, azure: bool = False) -> list[Step]:
-        head: list[Step] = [AZURE_PROMPT_FILTER] if azure else []
-        steps = [azure_delta(step) if azure and isinstance(step, str) else step for step in self.steps]
-        ending: list[Step] = (
-            [] if self.finish is None else [delta(self.finish), USAGE, Raw(b"data: [DONE]\n\n")]
-        )
-        return [*head, delta(role="assistant", content="", refusal=None), *steps, *ending]
+    async def write(self) -> AsyncGenerator[Step, None]:
+        for step in self.steps:
+            yield step
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A stream whose steps are made while it is read."""
+
+    write: Callable[[], AsyncGenerator[Step, None]]
+    finish: str | None = "stop"
 
 
 def azure_delta(text: str) -> Event:
@@ -142,7 +155,7 @@ AZURE_BROKEN = azure_refuse(
 )
 
 
-Answer = Stream | Refuse | Silence
+Answer = Stream | Writer | Refuse | Silence
 
 
 @dataclass
@@ -160,17 +173,28 @@ class Exchange:
         return await anyio.to_thread.run_sync(self.disconnected.wait, within_seconds)
 
 
+Decide: TypeAlias = Callable[[Exchange], Answer]
+
+
 class ChatServer(LoopbackServer):
-    """`azure_keys`: what Azure's paths let in, as `api-key` or as bearer token; None lets everybody in."""
+    """A chat model behind OpenAI's paths and Azure's.
+
+    `azure_keys`: what Azure's paths let in, as `api-key` or as bearer token; None lets everybody in. `note`: told of
+    each "request" and of each "token" as they pass the wire.
+    """
 
     def __init__(
         self,
-        *answers: Answer,
+        *answers: Answer | Decide,
         models: tuple[str, ...] | Refuse = ("emulated",),
         deployments: tuple[str, ...] = ("gpt-4o",),
         azure_keys: tuple[str, ...] | None = None,
+        port: int = 0,
+        lifespan: Lifespan | None = None,
+        note: Note = forget,
     ) -> None:
         self.answers = list(answers) or [Stream("Hello", " there.")]
+        self.note = note
         self.models = models
         self.deployments = deployments
         self.azure_keys = azure_keys
@@ -187,6 +211,8 @@ class ChatServer(LoopbackServer):
             Route("/openai/v1/models", self._list_models),
             Route("/openai/deployments/{deployment}/chat/completions", completions),
             Route("/openai/models", self._list_models),
+            port=port,
+            lifespan=lifespan,
         )
 
     async def was_asked(self) -> None:
@@ -197,7 +223,18 @@ class ChatServer(LoopbackServer):
         """The answer to this request."""
         self.exchanges.append(exchange)
         self._asked.set()
-        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if not callable(answer):
+            return answer
+        try:
+            return answer(exchange)
+        except Exception as exc:
+            self.fail(exc)
+            raise
+
+    def fail(self, exc: Exception) -> None:
+        log.error("What answers in the emulated chat failed", exc_info=exc)
+        self.failures.append(exc)
 
     def refuse_on_azure(self, request: Request, deployment: str | None) -> Refuse | None:
         """What Azure's front door says before it looks at the request itself. `deployment`: None for no matter."""
@@ -233,6 +270,7 @@ class _Completions:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        self.server.note("request", request.url.path)
         self.server.connections.add(request.client)
         body = await request.json()
         target = f"{request.url.path}?{request.url.query}".rstrip("?")
@@ -251,20 +289,40 @@ class _Completions:
             elif not exchange.body.get("stream"):
                 await JSONResponse(_completion())(scope, receive, send)
             else:
-                await _stream(answer.events(is_azure(request)), send)
+                await self._stream(answer, is_azure(request), send)
 
+    async def _stream(self, answer: Stream | Writer, azure: bool, send: Send) -> None:
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        async with aclosing(self._steps(answer, azure)) as steps:
+            async for step in steps:
+                if isinstance(step, Pause):
+                    await anyio.sleep(step.seconds)
+                elif isinstance(step, type):
+                    raise step
+                else:
+                    await send({"type": "http.response.body", "body": _encode(step), "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
 
-async def _stream(steps: Sequence[Step], send: Send) -> None:
-    headers = [(b"content-type", b"text/event-stream; charset=utf-8")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    for step in steps:
-        if isinstance(step, Pause):
-            await anyio.sleep(step.seconds)
-        elif isinstance(step, type):
-            raise step
-        else:
-            await send({"type": "http.response.body", "body": _encode(step), "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
+    async def _steps(self, answer: Stream | Writer, azure: bool) -> AsyncGenerator[Step, None]:
+        if azure:
+            yield AZURE_PROMPT_FILTER
+        yield delta(role="assistant", content="", refusal=None)
+        async with aclosing(answer.write()) as written:
+            while True:
+                try:
+                    step = await anext(written)
+                except StopAsyncIteration:
+                    break
+                except Exception as exc:
+                    self.server.fail(exc)
+                    raise Cut from exc
+                if isinstance(step, str):
+                    self.server.note("token", step)
+                yield azure_delta(step) if azure and isinstance(step, str) else step
+        if answer.finish is not None:
+            for ending in (delta(answer.finish), USAGE, Raw(b"data: [DONE]\n\n")):
+                yield ending
 
 
 def _encode(step: str | Raw | Event) -> bytes:

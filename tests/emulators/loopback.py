@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 import uvicorn
@@ -61,6 +61,15 @@ class Silence:
     """The request is read and nothing is ever sent, not even headers."""
 
 
+Lifespan: TypeAlias = Callable[[Starlette], AbstractAsyncContextManager[None]]
+Note: TypeAlias = Callable[[str, str], None]
+"""Told of what passes the wire, as it does: what it is, and its text."""
+
+
+def forget(what: str, text: str) -> None:
+    """Nobody wants to know."""
+
+
 class _Server(uvicorn.Server):
     async def main_loop(self) -> None:
         # uvicorn's own looks every 0.1 s, which hundreds of tests would wait for.
@@ -71,12 +80,18 @@ class _Server(uvicorn.Server):
 class LoopbackServer:
     """Serves in a thread of its own between `with` and its end."""
 
-    def __init__(self, *routes: Route) -> None:
+    def __init__(self, *routes: Route, port: int = 0, lifespan: Lifespan | None = None) -> None:
+        """`port`: 0 for any that is free. `lifespan`: entered before, and left after, all that is served."""
+        self.failures: list[Exception] = []
+        """What a script raised, which is a mistake in it; the first is raised again at the end of `with`."""
         config = uvicorn.Config(
-            Starlette(routes=routes), port=0, log_level="critical", timeout_graceful_shutdown=1
+            Starlette(routes=routes, lifespan=self._telling_failures(lifespan) if lifespan else None),
+            port=port,
+            log_level="critical",
+            timeout_graceful_shutdown=1,
         )
         self._server = _Server(config)
-        self._thread = threading.Thread(target=self._server.run, name="emulator", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="emulator", daemon=True)
 
     @property
     def address(self) -> str:
@@ -91,6 +106,12 @@ class LoopbackServer:
     def __enter__(self) -> Self:
         self._thread.start()
         while not self._server.started:
+            if not self._thread.is_alive():
+                raise (
+                    self.failures[0]
+                    if self.failures
+                    else OSError(f"No emulator could be started on port {self._server.config.port}")
+                )
             time.sleep(0.005)
         return self
 
@@ -99,6 +120,24 @@ class LoopbackServer:
     ) -> None:
         self._server.should_exit = True
         self._thread.join()
+        if self.failures and not error:
+            raise self.failures[0]
+
+    def _telling_failures(self, lifespan: Lifespan) -> Lifespan:
+        @asynccontextmanager
+        async def live(app: Starlette) -> AsyncIterator[None]:
+            try:
+                async with lifespan(app):
+                    yield
+            except Exception as exc:
+                self.failures.append(exc)
+                raise
+
+        return live
+
+    def _run(self) -> None:
+        with suppress(SystemExit):  # which is how uvicorn tells that the port is taken
+            self._server.run()
 
 
 async def refuse(refusal: Refuse, scope: Scope, receive: Receive, send: Send) -> None:
