@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import os
 import socket
@@ -27,10 +26,11 @@ from tests.emulators.loopback import STALL, Cut, Pause, Refuse, Silence
 from tests.speech import read_clips
 from tests.wer import word_error_rate
 from voice import texts
-from voice.audio import SPEECH_RATE, VOICE_RATE, Pcm, encode_wav, join
+from voice.audio import SPEECH_RATE, VOICE_RATE, Pcm, encode_wav, join, resample
 from voice.engines import EngineError, Rejected, Speech, Transcript, Unavailable, Voice
 from voice.engines.openai_account import Account, connect_azure, connect_openai
 from voice.engines.openai_audio import OpenAISpeechToText, OpenAITextToSpeech, as_pcm, name_voices
+from voice.listening import find_speech
 from voice.recordings import decode_recording
 
 T = TypeVar("T")
@@ -148,6 +148,18 @@ async def test_a_recording_too_short_for_a_word_is_not_sent(ms: int) -> None:
         async with hearing(server) as engine:
             assert (await hear(engine, pcm=Pcm.silence(ms, SPEECH_RATE))).text == ""
         assert server.exchanges == []
+
+
+async def test_a_recording_in_which_nobody_speaks_is_not_sent() -> None:
+    with AudioServer(Said("Thank you for watching.")) as server:
+        async with hearing(server, find_speech=find_speech) as engine:
+            noise = np.random.default_rng(5).normal(scale=0.02, size=2 * SPEECH_RATE)
+            silent = await hear(engine, "en", Pcm.from_floats(noise, SPEECH_RATE))
+            speech = decode_recording(read_clips("en")[0].path, max_seconds=60)
+            spoken = await hear(engine, "en", resample(speech, SPEECH_RATE))
+        assert len(server.exchanges) == 1
+    assert silent == Transcript("", final=True, language="en")
+    assert spoken.text == "Thank you for watching."
 
 
 @pytest.mark.parametrize(
@@ -573,17 +585,34 @@ async def test_azures_deployments_are_found_by_the_models_name() -> None:
 # A server made by others
 
 
+FASTER_WHISPER_SERVER = "faster-whisper-server==0.0.3"
+"""MIT. Installed for these tests alone and without what it asks for: all of that is here but uvloop and httptools, which
+uvicorn, and so every other test, would then run on instead of what users run on."""
+
+
 @pytest.fixture(scope="module")
-def whisper_server(whisper_folder: Path) -> Iterator[str]:
+def whisper_server(whisper_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """faster-whisper-server from PyPI, on the weights of this machine's own engine."""
-    if not importlib.util.find_spec("faster_whisper_server"):
-        pytest.skip("faster-whisper-server is not installed")
+    packages = tmp_path_factory.mktemp("packages")
+    install = [
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--python",
+        sys.executable,
+        "--target",
+        str(packages),
+    ]
+    if subprocess.run([sys.executable, "-m", "uv", *install, FASTER_WHISPER_SERVER], check=False).returncode:
+        pytest.skip("faster-whisper-server cannot be installed")
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = str(listener.getsockname()[1])
     command = [sys.executable, "-m", "faster_whisper_server", str(whisper_folder)]
     server = subprocess.Popen(
-        [*command, "--host", "127.0.0.1", "--port", port], env={**os.environ, "HF_HUB_OFFLINE": "1"}
+        [*command, "--host", "127.0.0.1", "--port", port],
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(packages)},
     )
     try:
         for _ in range(600):

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import anyio
@@ -41,6 +41,11 @@ class SpeechResource:
     endpoint: str = ""
     host: str = ""
     credential: TokenCredential | None = field(default=None, repr=False)
+    name: str = "Azure"
+    """For people, who may have two of them."""
+
+    def address_of(self, service: Literal["stt", "tts"]) -> str:
+        return self.endpoint or self.host or f"wss://{self.region}.{service}.speech.microsoft.com"
 
     def configure(self, properties: Mapping[PropertyId | str, str]) -> SpeechConfig:
         """What the SDK's objects are made of; a property without a `PropertyId` goes by its name.
@@ -75,6 +80,16 @@ class SpeechResource:
             return SpeechConfig(subscription=self.key or None, host=self.host)
         return SpeechConfig(subscription=self.key, region=self.region)
 
+    async def reach(self, service: Literal["stt", "tts"]) -> None:
+        """Raises Unavailable when nobody takes a connection there."""
+        parts = urlsplit(self.address_of(service))
+        port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
+        try:
+            stream = await anyio.connect_tcp(parts.hostname or "", port)
+        except OSError as exc:
+            raise Unavailable("speech_unreachable") from exc
+        await stream.aclose()
+
     async def sign_in(self) -> None:
         """Get a token, which the credential keeps and renews, since the SDK goes on without one and is refused.
 
@@ -91,7 +106,7 @@ class SpeechResource:
     def translate(self, code: CancellationErrorCode, details: str, timeout_seconds: float) -> EngineError:
         """The SDK's account of a failure. `details` may hold a secret, the result does not."""
         if code in (CancellationErrorCode.AuthenticationFailure, CancellationErrorCode.Forbidden):
-            return Rejected("speech_key_refused")
+            return self._refused()
         if code == CancellationErrorCode.TooManyRequests:
             return Unavailable("speech_quota")
         if code == CancellationErrorCode.BadRequest:
@@ -99,6 +114,13 @@ class SpeechResource:
         if code == CancellationErrorCode.ServiceTimeout:
             return Unavailable("speech_timeout", seconds=timeout_seconds)
         return Unavailable("speech_unreachable")
+
+    def _refused(self) -> EngineError:
+        if self.credential:
+            return Rejected("speech_identity_refused")
+        if self.endpoint or self.host:
+            return Rejected("speech_key_refused")
+        return Rejected("speech_key_unfit", region=self.region)
 
     def _reason(self, details: str) -> str:
         """The service's own words: the SDK says before them that, and after them where, the connection ended."""

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import azure.cognitiveservices.speech as sdk
 
 from voice.audio import SPEECH_RATE, Pcm
-from voice.engines import EngineError, Transcript
+from voice.engines import EngineError, Transcript, Unavailable
 from voice.engines.azure_connection import Pool, SpeechResource, watching
 from voice.engines.azure_recogniser import END, FED, Event, Recogniser, Segment
 from voice.engines.azure_voices import language_of_tag, locale_of
+from voice.engines.kept import Kept
 
 WITHOUT_SPACES = frozenset({"ja", "zh", "yue", "wuu", "th", "lo", "my", "km"})
+LOST_WHILE_IDLE_SECONDS = 1.0
+"""A connection that was lost while it idled is found out at once, and the turn begun again on a new one; where the
+service itself cannot be reached the SDK tries for a second and more."""
 PROPERTIES = {
     # Undocumented, and they work (measured with 1.53.0). Else a recording is sent at twice its speed after its first
     # five seconds, so that 30 s of it wait 12 s for their transcript; now 0.1 s.
@@ -26,8 +32,6 @@ PROPERTIES = {
 
 class AzureSpeechToText:
     """Lives in one event loop."""
-
-    label = "Azure"
 
     def __init__(
         self,
@@ -46,6 +50,8 @@ class AzureSpeechToText:
         phrase, 100 to 5000; None is Azure's own. `timeout_seconds`: from the end of the audio, or from the last
         partial transcript after it, to the next.
         """
+        self.label = resource.name
+        self.address = resource.address_of("stt")
         self._resource = resource
         self._languages = tuple(map(locale_of, auto_languages)) or (locale_of(language),)
         self._phrases = tuple(phrases)
@@ -67,9 +73,35 @@ class AzureSpeechToText:
             ValueError: the audio is not 16 kHz.
         """
         kind = (locale_of(language),) if language else self._languages
+        understood = _Understood(language_of_tag(kind[0]) if len(kind) == 1 else None)
+        async with aclosing(Kept(audio)) as kept:
+            began = asyncio.get_running_loop().time()
+            while True:
+                try:
+                    async with aclosing(self._recognise(kept.read(), kind)) as segments:
+                        async for segment in segments:
+                            yield understood.add(segment)
+                    break
+                except Unavailable as error:
+                    soon = asyncio.get_running_loop().time() - began < LOST_WHILE_IDLE_SECONDS
+                    if error.sentence != "speech_unreachable" or understood.anything or not soon:
+                        raise
+                    began = -math.inf
+        yield understood.final()
+
+    async def warm(self) -> None:
+        """Recognise a moment of silence, which proves key, address and language. Raises what `transcribe` raises."""
+        async for _ in self.transcribe(_silence(), None):
+            pass
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+    async def _recognise(
+        self, audio: AsyncIterator[Pcm], kind: tuple[str, ...]
+    ) -> AsyncGenerator[Segment, None]:
         heard: asyncio.Queue[Event] = asyncio.Queue()
         loop = asyncio.get_running_loop()
-        understood = _Understood(language_of_tag(kind[0]) if len(kind) == 1 else None)
         alive = loop.time()
         with watching(self._timeout, alive):
             await self._resource.sign_in()
@@ -88,7 +120,7 @@ class AzureSpeechToText:
                 if isinstance(event, BaseException):
                     raise event
                 if isinstance(event, Segment):
-                    yield understood.add(event)
+                    yield event
                 fed = fed or event is FED
             ended = True
         except EngineError:
@@ -105,15 +137,6 @@ class AzureSpeechToText:
             if feeding:
                 feeding.cancel()
                 await asyncio.wait([feeding])
-        yield understood.final()
-
-    async def warm(self) -> None:
-        """Recognise a moment of silence, which proves key, address and language. Raises what `transcribe` raises."""
-        async for _ in self.transcribe(_silence(), None):
-            pass
-
-    async def close(self) -> None:
-        await self._pool.close()
 
     async def _next(self, heard: asyncio.Queue[Event], fed: bool) -> Event:
         if not fed:
@@ -142,8 +165,10 @@ class _Understood:
 
     language: str | None
     finals: list[Segment] = field(default_factory=list)
+    anything: bool = False
 
     def add(self, segment: Segment) -> Transcript:
+        self.anything = True
         transcript = self._transcript([*self.finals, segment], final=False)
         if segment.final:
             self.finals.append(segment)

@@ -10,6 +10,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import anyio
 import azure.cognitiveservices.speech as sdk
 
 from voice.audio import VOICE_RATE, Pcm
@@ -26,6 +27,8 @@ TICKS = 10_000
 PIECES_AHEAD = 64
 """Pieces of sound kept for a listener who is slow to take them, before the service is asked for more."""
 STOPPING_SECONDS = 2
+SILENT_SECONDS = 1
+"""More than the first sound takes, even on a new connection of a usual day."""
 PROPERTIES = {
     # Else a barge-in costs the connection, and the next phrase a handshake.
     "SpeechSynthesis_KeepConnectionAfterStopping": "true",
@@ -36,8 +39,6 @@ PROPERTIES = {
 
 class AzureTextToSpeech:
     """Lives in one event loop."""
-
-    label = "Azure"
 
     def __init__(
         self,
@@ -53,6 +54,8 @@ class AzureTextToSpeech:
         as "chat", for the voices that have it; others ignore it. `timeout_seconds`: to the first sound of a phrase, and
         from one piece of it to the next.
         """
+        self.label = resource.name
+        self.address = resource.address_of("tts")
         self._resource = resource
         self._defaults = {**DEFAULT_VOICES, **(default_voices or {})}
         self._offered: Sequence[OfferedVoice] = KNOWN_VOICES
@@ -131,7 +134,7 @@ class AzureTextToSpeech:
     async def _say(
         self, text: str, voice: str, speed: float
     ) -> AsyncGenerator[tuple[Pcm, tuple[Word, ...]], None]:
-        """`text`'s sound in pieces, each with the words that became known before it."""
+        """`text`'s sound in pieces, each with the words that became known before it; the last may have no sound."""
         locale = "-".join(voice.split("-")[:2])
         ssml = make_ssml(text, voice, locale, min(max(speed, 0.5), 2.0), self._style)
         words: list[Word] = []
@@ -160,13 +163,14 @@ class AzureTextToSpeech:
                 if attempt or error.sentence != "speech_unreachable":
                     raise
                 words.clear()
-        if words:
+        if words and given:
             yield Pcm(b"", VOICE_RATE), tuple(words)
 
     async def _synthesise(self, ssml: str, alive: float) -> AsyncGenerator[bytes | Word, None]:
         """`alive`: from when on the loop's clock to wait for the first sign of life."""
         told: asyncio.Queue[_Event] = asyncio.Queue()
         loop = asyncio.get_running_loop()
+        began = alive
         with watching(self._timeout, alive):
             await self._resource.sign_in()
             synthesiser = await self._pool.take("")
@@ -178,7 +182,7 @@ class AzureTextToSpeech:
                 )
             while not ended:
                 with watching(self._timeout, alive):
-                    event = await told.get()
+                    event = await self._next(told, first=alive == began)
                 if not isinstance(event, _Over):
                     yield event
                     alive = loop.time()
@@ -197,6 +201,14 @@ class AzureTextToSpeech:
                 self._pool.put_back("", synthesiser)
             else:
                 self._pool.recover("", synthesiser)
+
+    async def _next(self, told: asyncio.Queue[_Event], first: bool) -> _Event:
+        """The SDK says nothing of one in thirty connections that are refused (1.53.0), so a long silence is looked into."""
+        if first:
+            with anyio.move_on_after(SILENT_SECONDS):
+                return await told.get()
+            await self._resource.reach("tts")
+        return await told.get()
 
     async def _list_voices(self) -> None:
         """The known ones stay where the service does not tell."""

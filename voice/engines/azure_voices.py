@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -84,6 +85,16 @@ KNOWN_VOICES = [
 
 DEFAULT_VOICES = {voice.voice.language: voice.name for voice in reversed(KNOWN_VOICES)}
 """By primary language subtag."""
+
+
+def name_default_voices(names: Iterable[str]) -> dict[str, str]:
+    """Voices by primary language subtag: that of their own locale, or the one put before it, as "ja:en-US-AvaNeural"."""
+    voices = {}
+    for item in names:
+        named = re.fullmatch("([a-z]{2,3}):(.+)", item)
+        language, name = named.groups() if named else (language_of_tag(item), item)
+        voices[language] = name
+    return voices
 
 
 def offer(voices: Iterable[OfferedVoice], defaults: dict[str, str]) -> Sequence[Voice]:

@@ -6,11 +6,17 @@ to install, and slow to import.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
-from voice.cpus import count_cpus
+from pydantic import SecretStr
+
+from voice.audio import Pcm
 from voice.engines import ChatModel, Engines, NotConfigured, SpeechToText, TextToSpeech
+from voice.engines.machine import Machine
 from voice.progress import Progress
 from voice.settings import Settings, split_list
 
@@ -19,14 +25,6 @@ if TYPE_CHECKING:
     from voice.engines.openai_account import Account, Credential
 
 OPENAI = "https://api.openai.com/v1"
-QUANTISATION = re.compile(r"([-_.](instruct|chat|it))?[-_.](i?q\d\w*|b?f16|f32)$", re.IGNORECASE)
-"""What a GGUF file's name ends with and people need not read."""
-OPENING_TOKENS = 500
-"""Room for the system prompt and the exchanges that set the tone."""
-LOCAL_PATIENCE = 3
-"""How much longer than a cloud a model of this machine may take: all that goes on there shares its cores."""
-MOST_SPEECH_THREADS = 4
-"""More do not make the small speech models faster."""
 
 
 def choose(settings: Settings, progress: Progress | None = None) -> Engines:
@@ -56,12 +54,14 @@ def _choose_speech_to_text(settings: Settings, machine: Machine) -> SpeechToText
     provider = _provider(settings.stt_engine, _has_azure_speech(settings), bool(settings.stt_base_url))
     if provider == "local":
         return machine.speech_to_text()
-    first = _azure_speech_to_text(settings) if provider == "azure" else _openai_speech_to_text(settings)
-    if not settings.failover:
-        return first
+    engines = _azure_speech_to_text(settings) if provider == "azure" else [_openai_speech_to_text(settings)]
+    if settings.failover == "local":
+        engines.append(machine.speech_to_text())
+    if len(engines) == 1:
+        return engines[0]
     from voice.engines.failover import FailoverSpeechToText
 
-    return FailoverSpeechToText(first, machine.speech_to_text())
+    return FailoverSpeechToText(*engines)
 
 
 def _choose_chat(settings: Settings, machine: Machine) -> ChatModel:
@@ -69,37 +69,28 @@ def _choose_chat(settings: Settings, machine: Machine) -> ChatModel:
     provider = _provider(settings.chat_engine, bool(settings.openai_endpoint), on_openai)
     if provider == "local":
         return machine.chat()
-    from voice.engines.openai_chat import OpenAIChat
-
-    if provider == "azure":
-        account, model = _azure_chat_account(settings), settings.openai_deployment
-    else:
-        account, model = _openai_chat_account(settings), settings.openai_model
-        model = model or ("" if settings.openai_base_url else "gpt-4o-mini")
-    first = OpenAIChat(
-        account,
-        model=model,
-        temperature=settings.chat_temperature,
-        max_tokens=settings.chat_max_tokens,
-        timeout_seconds=settings.engine_timeout_seconds,
-    )
-    if not settings.failover:
-        return first
+    engines = _azure_chat(settings) if provider == "azure" else [_openai_chat(settings)]
+    if settings.failover == "local":
+        engines.append(machine.chat())
+    if len(engines) == 1:
+        return engines[0]
     from voice.engines.failover import FailoverChat
 
-    return FailoverChat(first, machine.chat())
+    return FailoverChat(*engines)
 
 
 def _choose_text_to_speech(settings: Settings, machine: Machine) -> TextToSpeech:
     provider = _provider(settings.tts_engine, _has_azure_speech(settings), bool(settings.tts_base_url))
     if provider == "local":
         return machine.text_to_speech()
-    first = _azure_text_to_speech(settings) if provider == "azure" else _openai_text_to_speech(settings)
-    if not settings.failover:
-        return first
+    engines = _azure_text_to_speech(settings) if provider == "azure" else [_openai_text_to_speech(settings)]
+    if settings.failover == "local":
+        engines.append(machine.text_to_speech())
+    if len(engines) == 1:
+        return engines[0]
     from voice.engines.failover import FailoverTextToSpeech
 
-    return FailoverTextToSpeech(first, machine.text_to_speech())
+    return FailoverTextToSpeech(*engines)
 
 
 def _has_azure_speech(settings: Settings) -> bool:
@@ -107,7 +98,8 @@ def _has_azure_speech(settings: Settings) -> bool:
     return bool(settings.azure_speech_key.get_secret_value() or settings.azure_speech_host or keyless)
 
 
-def _azure_speech_resource(settings: Settings) -> SpeechResource:
+def _azure_speech_resources(settings: Settings) -> list[SpeechResource]:
+    """The resource, and that of a second region where there is one."""
     if not _has_azure_speech(settings):
         raise NotConfigured("azure_speech_not_configured")
     from voice.engines.azure_connection import SpeechResource
@@ -117,61 +109,108 @@ def _azure_speech_resource(settings: Settings) -> SpeechResource:
         from azure.identity import DefaultAzureCredential
 
         credential = DefaultAzureCredential()
-    return SpeechResource(
+    first = SpeechResource(
         key=settings.azure_speech_key.get_secret_value(),
         region=settings.azure_region,
         endpoint=settings.azure_speech_endpoint,
         host=settings.azure_speech_host,
         credential=credential,
     )
+    key, region, host = (
+        settings.azure_failover_key.get_secret_value(),
+        settings.azure_failover_region,
+        settings.azure_failover_host,
+    )
+    if not (key or region or host):
+        return [first]
+    if not (host or (key and region)):
+        raise NotConfigured("azure_failover_incomplete")
+    second = SpeechResource(key=key, region=region, host=host)
+    return [replace(each, name=f"Azure ({each.region or each.host})") for each in (first, second)]
 
 
-def _azure_speech_to_text(settings: Settings) -> SpeechToText:
+def _azure_speech_to_text(settings: Settings) -> list[SpeechToText]:
     from voice.engines.azure_recognition import AzureSpeechToText
 
     languages = split_list(settings.azure_languages)
-    return AzureSpeechToText(
-        _azure_speech_resource(settings),
-        language=languages[0],
-        auto_languages=languages if len(languages) > 1 else (),
-        phrases=split_list(settings.phrases),
-        segmentation_silence_ms=settings.azure_segmentation_silence_ms or None,
-        timeout_seconds=settings.engine_timeout_seconds,
-    )
+    return [
+        AzureSpeechToText(
+            resource,
+            language=languages[0],
+            auto_languages=languages if len(languages) > 1 else (),
+            phrases=split_list(settings.phrases),
+            segmentation_silence_ms=settings.azure_segmentation_silence_ms or None,
+            timeout_seconds=settings.engine_timeout_seconds,
+        )
+        for resource in _azure_speech_resources(settings)
+    ]
 
 
-def _azure_text_to_speech(settings: Settings) -> TextToSpeech:
+def _azure_text_to_speech(settings: Settings) -> list[TextToSpeech]:
     from voice.engines.azure_synthesis import AzureTextToSpeech
+    from voice.engines.azure_voices import name_default_voices
 
-    return AzureTextToSpeech(
-        _azure_speech_resource(settings),
-        style=settings.azure_voice_style,
-        timeout_seconds=settings.engine_timeout_seconds,
-    )
+    return [
+        AzureTextToSpeech(
+            resource,
+            default_voices=name_default_voices(split_list(settings.azure_voices)),
+            style=settings.azure_voice_style,
+            timeout_seconds=settings.engine_timeout_seconds,
+        )
+        for resource in _azure_speech_resources(settings)
+    ]
 
 
-def _azure_chat_account(settings: Settings) -> Account:
+def _azure_chat(settings: Settings) -> list[ChatModel]:
+    """The deployment, and that of a second region where there is one."""
     if not settings.openai_endpoint:
         raise NotConfigured("azure_chat_not_configured")
+    first = _azure_chat_account(settings, settings.openai_endpoint, settings.openai_key)
+    model = settings.openai_deployment
+    if not settings.openai_failover_endpoint:
+        return [_chat_model(settings, first, model)]
+    second = _azure_chat_account(settings, settings.openai_failover_endpoint, settings.openai_failover_key)
+    return [
+        _chat_model(settings, account, name, label=f"{name} ({urlsplit(account.address).netloc})")
+        for account, name in ((first, model), (second, settings.openai_failover_deployment or model))
+    ]
+
+
+def _azure_chat_account(settings: Settings, endpoint: str, key: SecretStr) -> Account:
     from voice.engines.openai_account import connect_azure
 
-    credential: Credential = settings.openai_key.get_secret_value()
+    credential: Credential = key.get_secret_value()
     if settings.azure_auth == "entra":
         from azure.identity.aio import DefaultAzureCredential, get_bearer_token_provider
 
         credential = get_bearer_token_provider(
             DefaultAzureCredential(), "https://cognitiveservices.azure.com/.default"
         )
-    return connect_azure(settings.openai_endpoint, credential, settings.openai_api_version)
+    return connect_azure(endpoint, credential, settings.openai_api_version)
 
 
-def _openai_chat_account(settings: Settings) -> Account:
+def _openai_chat(settings: Settings) -> ChatModel:
     key = settings.openai_api_key.get_secret_value()
     if not (settings.openai_base_url or key):
         raise NotConfigured("openai_not_configured")
     from voice.engines.openai_account import connect_openai
 
-    return connect_openai(settings.openai_base_url or OPENAI, key)
+    account = connect_openai(settings.openai_base_url or OPENAI, key)
+    model = settings.openai_model or ("" if settings.openai_base_url else "gpt-4o-mini")
+    return _chat_model(settings, account, model)
+
+
+def _chat_model(settings: Settings, account: Account, model: str, label: str = "") -> ChatModel:
+    from voice.engines.openai_chat import OpenAIChat
+
+    return OpenAIChat(
+        account,
+        model=model,
+        temperature=settings.chat_temperature,
+        max_tokens=settings.chat_max_tokens,
+        timeout_seconds=settings.engine_timeout_seconds,
+        label=label,
+    )
 
 
 def _openai_speech_account(settings: Settings, base_url: str, key: str) -> Account:
@@ -192,7 +231,17 @@ def _openai_speech_to_text(settings: Settings) -> SpeechToText:
         model=settings.stt_model,
         phrases=split_list(settings.phrases),
         timeout_seconds=settings.engine_timeout_seconds,
+        find_speech=_find_speech_finder(),
     )
+
+
+def _find_speech_finder() -> Callable[[Pcm], Sequence[object]] | None:
+    """What tells speech from silence; its model comes with the local engines, which may not be installed."""
+    if not find_spec("faster_whisper"):
+        return None
+    from voice.listening import find_speech
+
+    return find_speech
 
 
 def _openai_text_to_speech(settings: Settings) -> TextToSpeech:
@@ -204,64 +253,3 @@ def _openai_text_to_speech(settings: Settings) -> TextToSpeech:
         voices=name_voices(settings.tts_voices),
         timeout_seconds=settings.engine_timeout_seconds,
     )
-
-
-class Machine:
-    """The engines of this machine; their models are fetched when one is asked for."""
-
-    def __init__(self, settings: Settings, progress: Progress | None) -> None:
-        self._settings = settings
-        self._progress = progress
-        self._threads = settings.cpu_threads or count_cpus()
-        self._speech_threads = min(self._threads, MOST_SPEECH_THREADS)
-        self._timeout_seconds = settings.engine_timeout_seconds * LOCAL_PATIENCE
-
-    def speech_to_text(self) -> SpeechToText:
-        try:
-            from voice.engines.local_whisper import LocalWhisper
-        except ImportError as exc:
-            raise NotConfigured("local_engines_missing") from exc
-        from voice.models import fetch
-        from voice.weights import WHISPER_BASE
-
-        return LocalWhisper(
-            fetch(WHISPER_BASE, self._settings.models_dir, self._progress),
-            cpu_threads=self._speech_threads,
-            timeout_seconds=self._timeout_seconds,
-        )
-
-    def chat(self) -> ChatModel:
-        from voice.engines.local_llama import LocalLlama, check_llama
-        from voice.models import resolve_chat_model
-
-        settings = self._settings
-        check_llama()
-        model = resolve_chat_model(settings.local_chat_model, settings.models_dir, self._progress)
-        return LocalLlama(
-            model,
-            label=QUANTISATION.sub("", model.stem),
-            slots=settings.local_chat_slots,
-            context_tokens=OPENING_TOKENS
-            + settings.history_tokens
-            + settings.max_text_characters
-            + settings.chat_max_tokens,
-            threads=self._threads,
-            temperature=settings.chat_temperature,
-            max_tokens=settings.chat_max_tokens,
-            timeout_seconds=self._timeout_seconds,
-        )
-
-    def text_to_speech(self) -> TextToSpeech:
-        try:
-            from voice.engines.local_voices import LocalVoices
-        except ImportError as exc:
-            raise NotConfigured("local_engines_missing") from exc
-        from voice.models import fetch
-        from voice.weights import KOKORO_JA
-
-        settings = self._settings
-        japanese = settings.local_japanese_voice
-        kokoro = fetch(KOKORO_JA, settings.models_dir, self._progress) if japanese != "mei" else None
-        return LocalVoices(
-            kokoro, japanese, threads=self._speech_threads, timeout_seconds=self._timeout_seconds
-        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, aclosing, contextmanager
 from functools import partial
 from itertools import groupby
@@ -68,12 +68,18 @@ class OpenAISpeechToText:
         phrases: Sequence[str] = (),
         timeout_seconds: float = 20,
         label: str = "",
+        find_speech: Callable[[Pcm], Sequence[object]] | None = None,
     ) -> None:
-        """`phrases`: names and jargon to expect. `timeout_seconds`: from the end of the audio. Closes the account too."""
+        """`phrases`: names and jargon to expect. `timeout_seconds`: from the end of the audio. Closes the account too.
+
+        `find_speech`: where it finds none, nothing is sent; Whisper servers write "Thank you." to silence and noise.
+        """
         self.label = label or model
         self._account = account
+        self.address = account.address
         self._model = model
         self._phrases = phrases
+        self._find_speech = find_speech
         self._timeout = timeout_seconds
         self._tells_language = True
 
@@ -87,7 +93,7 @@ class OpenAISpeechToText:
             Rejected: the key, the quota, the model or the request itself was refused.
         """
         pcm = join([piece async for piece in audio], SPEECH_RATE)
-        if pcm.seconds < SHORTEST_SECONDS:
+        if pcm.seconds < SHORTEST_SECONDS or not await self._has_speech(pcm):
             yield Transcript("", final=True, language=language)
             return
         wav = await anyio.to_thread.run_sync(encode_wav, pcm)
@@ -106,6 +112,9 @@ class OpenAISpeechToText:
 
     async def close(self) -> None:
         await self._account.close()
+
+    async def _has_speech(self, pcm: Pcm) -> bool:
+        return self._find_speech is None or bool(await anyio.to_thread.run_sync(self._find_speech, pcm))
 
     async def _ask(self, wav: bytes, language: str | None) -> dict[str, Any]:
         options: dict[str, Any] = {"response_format": "json"}
@@ -169,6 +178,7 @@ class OpenAITextToSpeech:
         """
         self.label = label or model
         self._account = account
+        self.address = account.address
         self._model = model
         self._voices = voices or name_voices(",".join(OPENAI_VOICES))
         self._timeout = timeout_seconds
