@@ -25,7 +25,11 @@ RUN if [ "$LOCAL_ENGINES" != 0 ]; then \
 WORKDIR /app
 
 COPY requirements.txt requirements.lock ./
-RUN if [ "$LOCAL_ENGINES" = 0 ]; then sed -i '/^# The local engines/,$d' requirements.txt; fi \
+# Of faster-whisper the voice detector's weights are needed in any case, not what it runs on.
+RUN if [ "$LOCAL_ENGINES" = 0 ]; then \
+        sed -i '/^# The local engines/,$d' requirements.txt \
+        && pip install --no-cache-dir --no-deps faster-whisper -c requirements.lock; \
+    fi \
     && pip install --no-cache-dir -r requirements.txt -c requirements.lock
 
 COPY app.py ./
@@ -38,6 +42,6 @@ EXPOSE 7860
 # Models are fetched before the page is served: on a slow line the first start takes a while.
 # http.client, unlike urllib, never asks a proxy for a page of this very machine.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=30m --retries=3 \
-    CMD ["python", "-c", "import http.client, os, sys; page = http.client.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=8); page.request('GET', '/'); sys.exit(page.getresponse().status != 200)"]
+    CMD ["python", "-c", "import http.client, os, sys; page = http.client.HTTPConnection('127.0.0.1', int(os.environ['PORT']), timeout=8); page.request('GET', '/healthz'); sys.exit(page.getresponse().status != 200)"]
 
 CMD ["python", "app.py"]

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: run check test test-fast lint bench settings lock clean
+.PHONY: run check test test-fast lint bench soak exits settings lock clean
 
 run: $(VENV)/ready
 	$(BIN)/python app.py $(ARGS)
@@ -14,7 +14,8 @@ check: $(VENV)/ready
 
 test: $(VENV)/ready-dev
 	tests/install_browser.sh $(BIN)/python
-	$(BIN)/python -m pytest $(ARGS)
+	tests/install_nginx.sh $(VENV)/nginx
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 test-fast: $(VENV)/ready-dev
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
@@ -26,6 +27,14 @@ lint: $(VENV)/ready-dev
 
 bench: $(VENV)/ready-dev
 	$(BIN)/python -m bench.turn $(ARGS)
+
+# Ten minutes of turns on emulated Azure with random faults: does anything leak, does anything hang?
+soak: $(VENV)/ready-dev
+	$(BIN)/python -m bench.soak $(ARGS)
+
+# A hundred ends of the app in the middle of turns, some three minutes; the tests have a dozen.
+exits: $(VENV)/ready-dev
+	EXITS=100 $(BIN)/python -m pytest tests/test_exit.py $(ARGS)
 
 # Writes the README's settings table anew.
 settings: $(VENV)/ready

@@ -48,8 +48,8 @@ def measure_app(options: Mapping[str, str], recordings: Sequence[Path]) -> AppSt
         AppFailedError: it ended, or was not ready in time.
     """
     start = time.perf_counter()
-    with _running(options) as process, PeakMemory(process.pid) as peak:
-        page_seconds, ready_seconds, address = _await_ready(process, start)
+    with running_app(options) as process, PeakMemory(process.pid) as peak:
+        page_seconds, ready_seconds, address = await_ready(process, start)
         ready_gb = resident_gb(process.pid)
         client = Client(address, verbose=False)
         for recording in recordings:
@@ -63,7 +63,8 @@ class AppFailedError(Exception):
 
 
 @contextmanager
-def _running(options: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+def running_app(options: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """app.py in a process of its own, not yet ready. `options`: values of settings by their names."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     options = {**options, "host": "127.0.0.1", "port": str(port), "share": "false", "log_level": "info"}
@@ -87,8 +88,12 @@ def _running(options: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
             process.wait()
 
 
-def _await_ready(process: subprocess.Popen[str], start: float) -> tuple[float, float, str]:
-    """Seconds until the page's address was told and until all was ready; and the address."""
+def await_ready(process: subprocess.Popen[str], start: float) -> tuple[float, float, str]:
+    """Seconds until the page's address was told and until all was ready; and the address.
+
+    Raises:
+        AppFailedError: the app ended, or was not ready in time.
+    """
     assert process.stdout
     patience = threading.Timer(LONGEST_SECONDS, process.kill)
     patience.start()

@@ -13,6 +13,16 @@ from tests.running import running_app
 from voice.models import fetch
 from voice.weights import KOKORO_JA, SMOLLM2_135M, WHISPER_BASE
 
+BROWSER_TESTS = Path(__file__).parent / "browser"
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook too
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Which tests stay together when several processes share them: those of a file, and all that use the app."""
+    for item in items:
+        uses_app = "app" in getattr(item, "fixturenames", ()) or BROWSER_TESTS in item.path.parents
+        item.add_marker(pytest.mark.xdist_group("app" if uses_app else item.path.name))
+
 
 @pytest.fixture
 def anyio_backend() -> str:

@@ -27,7 +27,7 @@ def running_app(folder: Path, models: Path, **options: str) -> Iterator[str]:
 
     `folder`: an empty one, for its log and Gradio's files. `options`: settings, as in the environment.
     """
-    address = f"http://127.0.0.1:{options.setdefault('PORT', str(_free_port()))}"
+    address = f"http://127.0.0.1:{options.setdefault('PORT', str(find_free_port()))}"
     log = folder / "app.log"
     cache = folder / "gradio"
     inherited = {
@@ -58,7 +58,7 @@ def running_app(folder: Path, models: Path, **options: str) -> Iterator[str]:
         app.wait()
 
 
-def _free_port() -> int:
+def find_free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])

@@ -42,3 +42,8 @@ def test_the_last_pattern_that_matches_decides(parts: list[str]) -> None:
     assert not read_dockerignore("*")(path)
     assert read_dockerignore(f"*\n!{parts[0]}")(path)
     assert not read_dockerignore(f"*\n!{parts[0]}\n**/{parts[-1]}")(path)
+
+
+def test_the_container_is_healthy_when_the_engines_are_ready() -> None:
+    steps = dict(read_dockerfile((PROJECT / "Dockerfile").read_text()))
+    assert "'/healthz'" in steps["HEALTHCHECK"]

@@ -17,24 +17,24 @@ from typing_extensions import assert_never
 from voice import texts
 from voice.audio import Pcm, encode_wav, join
 from voice.engines import BadInput, EngineError, Engines
-from voice.session import (
+from voice.session import Limits, Preferences, Session
+from voice.session_events import (
     Failed,
     Finished,
     Heard,
-    Limits,
     Noted,
     PhraseReady,
-    Preferences,
     Recognising,
     Replied,
     ReplyGrew,
-    Session,
     Spoke,
     Stopped,
     TurnEvent,
 )
 from voice.web.engine_board import show_engines
+from voice.web.figures import Figures
 from voice.web.status import show_phase, show_problem
+from voice.web.tickets import Tickets
 from voice.web.transcript import render_transcript
 
 Outputs: TypeAlias = tuple[Any, ...]
@@ -62,17 +62,24 @@ class Screen:
 class PageEvents:
     """One for the whole server. What belongs to a user is in their `Session`, which their `gr.State` owns."""
 
-    def __init__(self, engines: Engines, limits: Limits) -> None:
+    def __init__(
+        self, engines: Engines, limits: Limits, defaults: Preferences, tickets: Tickets, figures: Figures
+    ) -> None:
         self._engines = engines
         self._limits = limits
+        self._defaults = defaults
+        self._tickets = tickets
+        self._figures = figures
         self._open: WeakValueDictionary[str, Session] = WeakValueDictionary()
         """By Gradio's session hash, to find whose work ends when a tab is closed."""
+        engines.before_closing(self.stop_all)
 
     def open(self, session: Session | None, request: gr.Request) -> Session:
         """The user's session, made when they have none yet."""
         if session is None:
             language = texts.pick_language(request.headers.get("accept-language"))
-            session = Session(self._engines, self._limits, language)
+            session = Session(self._engines, self._limits, language, self._defaults)
+            self._figures.follow(session)
             self._open[str(request.session_hash)] = session
         return session
 
@@ -82,14 +89,24 @@ class PageEvents:
         if session is not None:
             await session.stop()
 
+    async def stop_all(self) -> None:
+        """Everybody's work ends."""
+        for session in list(self._open.values()):
+            await session.stop()
+
     async def wake(self, session: Session | None, request: gr.Request) -> AsyncGenerator[Outputs, None]:
-        """Greet as soon as the engines are warm, or tell what is wrong with them. For session, status and board."""
+        """Greet as soon as the engines are warm, or tell what is wrong with them; and let the panel connect.
+
+        For session, status, board and panel.
+        """
         session = self.open(session, request)
         language = session.language
-        yield session, show_phase("warming", language), gr.skip()
+        ticket = gr.update(ticket=self._tickets.issue(session))
+        yield session, show_phase("warming", language), gr.skip(), ticket
         failures = await self._engines.warm()
         status = show_problem(failures[0], language) if failures else show_phase("ready", language)
-        yield session, gr.skip() if session.is_busy else status, show_engines(self._engines, language)
+        status = gr.skip() if session.is_busy else status
+        yield session, status, show_engines(self._engines, language), gr.skip()
 
     async def listen(self, session: Session | None, request: gr.Request) -> Outputs:
         """The microphone is open: whatever was going on ends. For session, transcript and status."""
@@ -112,6 +129,18 @@ class PageEvents:
     ) -> None:
         """Another persona was chosen."""
         await self.open(session, request).prepare(prefer(language, voice, speed, persona))
+
+    async def choose(
+        self,
+        session: Session | None,
+        language: str,
+        voice: str,
+        speed: float,
+        persona: str,
+        request: gr.Request,
+    ) -> None:
+        """What the live conversation goes by from its next turn on."""
+        self.open(session, request).preferences = prefer(language, voice, speed, persona)
 
     async def take_recording(
         self,
@@ -221,7 +250,9 @@ async def follow(session: Session, turn: AsyncGenerator[TurnEvent, None]) -> Asy
                 case Failed(error):
                     failure = error
                 case Finished():
-                    status = show_phase("speaking" if sound else "answered", language)
+                    # Who follows the session has heard it already, or is hearing it from elsewhere.
+                    heard = session.is_played or not sound
+                    status = show_phase("answered" if heard else "speaking", language)
                     status = show_problem(failure, language) if failure else status
                     yield show(status, reply=store_sound(sound))
                 case Stopped():

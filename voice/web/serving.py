@@ -12,12 +12,16 @@ from typing import Any
 
 import anyio
 import gradio as gr
+from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
 from voice import decoding, texts
 from voice.engines import EngineError, Engines, Message
 from voice.recordings import MAX_BYTES
+from voice.web.ending import EndEventStreams
 from voice.web.page import I18N
+from voice.web.panel import script_route
+from voice.web.realtime import MESSAGE_BYTES
 from voice.web.theme import make_theme
 
 ASSETS = Path(__file__).parent / "assets"
@@ -34,6 +38,7 @@ def launch(
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
+    root_path: str = "",
     share: bool = False,
     logins: Sequence[tuple[str, str]] = (),
     openings: Sequence[Sequence[Message]] = (),
@@ -41,7 +46,8 @@ def launch(
 ) -> str:
     """Serve the page from a thread of its own until `page.close()`, and return its address.
 
-    The engines warm up meanwhile, and are closed with the page. `logins`: user and password; none lets everybody in.
+    The engines warm up meanwhile, and are closed with the page. `root_path`: where a proxy serves it, as "/demo"; the
+    proxy may leave it out of what it asks for. `logins`: user and password; none lets everybody in.
     `openings`: what conversations will begin with, the likeliest first, read ahead by the chat model.
     `routes`: what is served beside the page.
 
@@ -63,6 +69,7 @@ def launch(
     _, address, _ = page.launch(
         server_name=host,
         server_port=port,
+        root_path=root_path.rstrip("/"),
         share=share,
         auth=list(logins) or None,
         theme=make_theme(),
@@ -77,12 +84,17 @@ def launch(
         run_history=False,
         max_file_size=MAX_BYTES,
         enable_monitoring=False,
-        app_kwargs={"lifespan": keep_engines, "routes": list(routes)},
+        app_kwargs={
+            "lifespan": keep_engines,
+            "routes": [script_route(), *routes],
+            "middleware": [Middleware(EndEventStreams)],
+        },
         prevent_thread_lock=True,
         quiet=True,
     )
     if share and not page.share_url:
         log.error(texts.say("share_failed", "en", address=address))
+    page.server.config.ws_max_size = MESSAGE_BYTES
     # A client that does not read would keep the server, and with it the engines, from ending.
     page.server.config.timeout_graceful_shutdown = GRACE_SECONDS
     return str(address)
