@@ -47,7 +47,7 @@ class ReplyWish:
     """What a client may ask of one reply, beyond what the session says."""
 
     instructions: str | None = None
-    """Stand in for the persona's, for this reply."""
+    """The whole system prompt of this reply, in place of the persona's."""
     aloud: bool = True
     """Else the reply is text alone."""
     options: ReplyOptions = PLAIN_REPLY

@@ -180,8 +180,8 @@ class Replying:
         if number in self._set_texts:
             pieces = _recite(self._set_texts.pop(number))
         else:
-            persona = wish.instructions if wish.instructions is not None else preferences.persona
-            pieces = engines.chat.reply(self._session.prompt(action.text, language, persona), wish.options)
+            prompt = self._session.prompt(action.text, language, preferences.persona, wish.instructions)
+            pieces = engines.chat.reply(prompt, wish.options)
         self._start(reply.run, pieces)
 
     def _language_of(self, said: str) -> str:

@@ -291,12 +291,17 @@ class Session:
             self.change_line(line, stopped=not finished, notes=self._notes)
             self.conversation.remember(heard.text, self.lines[line].text)
 
-    def prompt(self, said: str, language: str, persona: str) -> list[Message]:
+    def prompt(
+        self, said: str, language: str, persona: str, instructions: str | None = None
+    ) -> list[Message]:
         """The prompt for what was said, or "" for what the conversation ends with already.
 
-        A new persona, or a first turn, brings its own opening.
+        A new persona, or a first turn, brings its own opening. `instructions`: a program's own, in place of all that.
         """
-        if persona != self._persona or not any(item.message.content for item in self.conversation.items):
+        if instructions is not None:
+            self._persona = ""
+            self.conversation.opening = [Message("system", instructions)]
+        elif persona != self._persona or not any(item.message.content for item in self.conversation.items):
             self._persona = persona
             self.conversation.opening = open_conversation(persona, language)
         return self.conversation.prompt(said)

@@ -26,9 +26,18 @@ from websockets.exceptions import ConnectionClosed
 from tests.fakes import FakeChat, FakeTextToSpeech, fake_engines
 from voice import texts
 from voice.audio import VOICE_RATE, Pcm
-from voice.engines import Engines, Message, Speech, Unavailable
+from voice.engines import (
+    PLAIN_REPLY,
+    Engines,
+    Message,
+    ReplyOptions,
+    ReplyPiece,
+    Speech,
+    Unavailable,
+)
 from voice.session import Limits, Preferences
-from voice.web.chat_socket import Bounds, Door, chat_route
+from voice.web.chat_socket import Bounds, chat_route
+from voice.web.door import Door
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -110,9 +119,11 @@ class PatientChat(FakeChat):
 
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def reply(self, prompt: Sequence[Message]) -> AsyncGenerator[str, None]:
+    async def reply(
+        self, prompt: Sequence[Message], options: ReplyOptions = PLAIN_REPLY
+    ) -> AsyncGenerator[ReplyPiece, None]:
         await self.go_on.wait()
-        async for piece in super().reply(prompt):
+        async for piece in super().reply(prompt, options):
             yield piece
 
 

@@ -11,13 +11,11 @@ of one that is refused outright a browser shows its script nothing.
 
 from __future__ import annotations
 
-import hmac
 import logging
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from dataclasses import dataclass
 
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -27,14 +25,15 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from voice import texts
 from voice.audio import Pcm, encode_wav, join
 from voice.engines import Engines
-from voice.session import Failed, Limits, Preferences, Replied, ReplyGrew, Session, Spoke, TurnEvent
+from voice.session import Limits, Preferences, Session
+from voice.session_events import Failed, Replied, ReplyGrew, Spoke, TurnEvent
+from voice.web.door import Closing, Door
+from voice.web.figures import Figures
 
 log = logging.getLogger(__name__)
 
 PATH = "/api/chat"
 SUBPROTOCOL = "kaiwa"
-KEY_SUBPROTOCOL = "kaiwa-key."
-"""What browsers, which cannot set headers, put before the key: `new WebSocket(url, ["kaiwa", "kaiwa-key.…"])`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,62 +51,23 @@ class Bounds:
     idle_seconds: float = 1800
 
 
-@dataclass(frozen=True, slots=True)
-class Closing:
-    """Why a connection ends."""
-
-    code: int
-    sentence: str
-    details: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """Who may come in."""
-
-    keys: Sequence[str] = ()
-    """Any of them opens; none needed when there are none."""
-    origins: Sequence[str] = ()
-    """Other sites whose pages may connect, as "https://demo.example"; "*" for every site."""
-    locked: bool = False
-    """Nobody comes in without a key, even if there are none: where the page itself wants a login."""
-
-    def refusal(self, websocket: WebSocket) -> Closing | None:
-        if not self._knows_origin(websocket):
-            return Closing(4403, "origin_refused")
-        if (self.keys or self.locked) and not self._has_key(websocket):
-            return Closing(4401, "api_key_refused")
-        return None
-
-    def _knows_origin(self, websocket: WebSocket) -> bool:
-        """A page of this server, or of a listed site. Programs send no origin, browsers always do."""
-        origin = websocket.headers.get("origin")
-        if origin is None or "*" in self.origins or origin.lower() in map(_normalise_origin, self.origins):
-            return True
-        # A proxy may put its own name for this server into Host. Scripts of a foreign page can set neither.
-        own = (websocket.headers.get("x-forwarded-host"), websocket.headers.get("host"))
-        return any(_same_host(origin, host) for host in own if host)
-
-    def _has_key(self, websocket: WebSocket) -> bool:
-        # Every pair is compared, in a time that tells nothing of either.
-        matches = [
-            hmac.compare_digest(offered.encode(), key.encode())
-            for offered in _offered_keys(websocket)
-            for key in self.keys
-            if key
-        ]
-        return any(matches)
-
-
 def chat_route(
     engines: Engines,
     limits: Limits,
     preferences: Preferences | None = None,
     door: Door | None = None,
     bounds: Bounds | None = None,
+    figures: Figures | None = None,
 ) -> WebSocketRoute:
     """The route, for Gradio's `app_kwargs={"routes": [...]}`. `preferences`: voice, speed and persona of every client."""
-    socket = ChatSocket(engines, limits, preferences or Preferences(), door or Door(), bounds or Bounds())
+    socket = ChatSocket(
+        engines,
+        limits,
+        preferences or Preferences(),
+        door or Door(),
+        bounds or Bounds(),
+        figures or Figures(),
+    )
     return WebSocketRoute(PATH, socket.serve)
 
 
@@ -115,13 +75,20 @@ class ChatSocket:
     """One for the whole server."""
 
     def __init__(
-        self, engines: Engines, limits: Limits, preferences: Preferences, door: Door, bounds: Bounds
+        self,
+        engines: Engines,
+        limits: Limits,
+        preferences: Preferences,
+        door: Door,
+        bounds: Bounds,
+        figures: Figures,
     ) -> None:
         self._engines = engines
         self._limits = limits
         self._preferences = preferences
         self._door = door
         self._bounds = bounds
+        self._figures = figures
         self._open: Counter[str] = Counter()
         """Connections by the address they come from."""
 
@@ -154,6 +121,7 @@ class ChatSocket:
     async def _converse(self, client: Client) -> Closing | None:
         """Answer until the client leaves (None), or must."""
         session = Session(self._engines, self._limits, client.language)
+        self._figures.follow(session)
         closing: Closing | None = None
         try:
             lines_in, lines_out = anyio.create_memory_object_stream[str](self._bounds.waiting)
@@ -319,29 +287,3 @@ def _count_last_minute(times: deque[float]) -> int:
     while times and times[0] <= anyio.current_time() - 60:
         times.popleft()
     return len(times)
-
-
-def _offered_keys(websocket: WebSocket) -> list[str]:
-    scheme, _, credentials = websocket.headers.get("authorization", "").partition(" ")
-    return [
-        *([credentials.strip()] if scheme.lower() == "bearer" else []),
-        *websocket.query_params.getlist("key"),
-        *(
-            offered.removeprefix(KEY_SUBPROTOCOL)
-            for offered in websocket.scope.get("subprotocols", ())
-            if offered.startswith(KEY_SUBPROTOCOL)
-        ),
-    ]
-
-
-def _normalise_origin(origin: str) -> str:
-    return origin.strip().rstrip("/").lower()
-
-
-def _same_host(origin: str, host: str) -> bool:
-    # Names only: proxies often leave the port out of Host.
-    try:
-        site, own = urlsplit(origin), urlsplit(f"//{host.partition(',')[0].strip()}")
-    except ValueError:
-        return False
-    return site.hostname is not None and site.hostname == own.hostname

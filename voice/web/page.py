@@ -8,9 +8,12 @@ from voice import texts
 from voice.engines import Engines
 from voice.session import Limits, Preferences
 from voice.web.engine_board import make_engine_board
+from voice.web.figures import Figures
 from voice.web.page_events import PageEvents
+from voice.web.panel import make_panel
 from voice.web.programs import add_endpoints
 from voice.web.status import make_status_line
+from voice.web.tickets import Tickets
 
 FILES_ARE_KEPT_SECONDS = 600
 """How long recordings and spoken replies lie in Gradio's cache: enough to replay or download the last ones."""
@@ -25,6 +28,8 @@ NATIVE_PLAYER = gr.WaveformOptions(show_recording_waveform=False)
 
 SILENCE = "{__type__: 'update', value: null, playback_position: 0}"
 """For the player, in the browser: away with the sound, and with the position that Gradio would start the next one at."""
+HUSH = "dispatchEvent(new Event('kaiwa:hush'))"
+"""For the live panel, in the browser: away with the sound."""
 
 I18N = gr.I18n(**{language: texts.label_page(language) for language in texts.INTERFACE})
 
@@ -36,9 +41,15 @@ HEADER = """
 """
 
 
-def build_page(engines: Engines, limits: Limits, defaults: Preferences) -> gr.Blocks:
-    """The page, to be launched by `serving.launch`."""
-    events = PageEvents(engines, limits)
+def build_page(
+    engines: Engines,
+    limits: Limits,
+    defaults: Preferences,
+    tickets: Tickets | None = None,
+    figures: Figures | None = None,
+) -> gr.Blocks:
+    """The page, to be launched by `serving.launch`. `tickets`: where the live panel gets its own from."""
+    events = PageEvents(engines, limits, defaults, tickets or Tickets(), figures or Figures())
     with gr.Blocks(
         title="会話 Kaiwa",
         fill_height=True,
@@ -50,6 +61,7 @@ def build_page(engines: Engines, limits: Limits, defaults: Preferences) -> gr.Bl
         gr.HTML(HEADER)
         with gr.Row(elem_id="main"):
             with gr.Column(scale=3, min_width=320, elem_id="talk"):
+                panel = make_panel()
                 transcript = gr.Chatbot(
                     elem_id="transcript",
                     label=I18N("transcript"),
@@ -133,21 +145,21 @@ def build_page(engines: Engines, limits: Limits, defaults: Preferences) -> gr.Bl
         quiet = {"api_visibility": "private", "show_progress": "hidden"}
         many = {"trigger_mode": "multiple", **quiet}
 
-        page.load(events.wake, [session], [session, status, board], **quiet)
+        page.load(events.wake, [session], [session, status, board, panel], **quiet)
         page.unload(events.leave)
         gr.on(
             [recorder.start_recording, recorder.upload, stop.click, clear.click, transcript.clear],
             None,
             None,
             [reply],
-            js=f"() => ({SILENCE})",
+            js=f"() => ({HUSH}, {SILENCE})",
             **quiet,
         )
         message.submit(
             None,
             [message],
             [reply],
-            js=f"(text) => text.trim() ? {SILENCE} : {{__type__: 'update'}}",
+            js=f"(text) => text.trim() ? ({HUSH}, {SILENCE}) : {{__type__: 'update'}}",
             **quiet,
         )
         recorder.start_recording(
@@ -164,6 +176,23 @@ def build_page(engines: Engines, limits: Limits, defaults: Preferences) -> gr.Bl
         stop.click(events.stop, [session], screen, queue=False, **quiet)
         gr.on([clear.click, transcript.clear], events.clear, [session], screen, queue=False, **quiet)
         persona.change(events.prepare, choices, **quiet)
+        gr.on(
+            [component.change for component in (language, voice, speed, persona)],
+            events.choose,
+            choices,
+            trigger_mode="always_last",
+            **quiet,
+        )
+        panel.transcript(None, [panel], [transcript], js="(value) => [value.messages]", **quiet)
+        recorder.start_recording(
+            None, None, None, js="() => dispatchEvent(new Event('kaiwa:recording'))", **quiet
+        )
+        gr.on(
+            [recorder.stop_recording, recorder.clear],
+            None,
+            js="() => dispatchEvent(new Event('kaiwa:recorded'))",
+            **quiet,
+        )
         hear_voice.click(events.hear_voice, [voice, speed, language], sample, **quiet)
         reply.stop(
             None,

@@ -1,0 +1,29 @@
+// @ts-check
+/**
+ * @typedef {object} Choices
+ * @property {"hands_free" | "push_to_talk"} mode
+ * @property {"quick" | "balanced" | "patient"} patience
+ * @property {string} deviceId  "" for the system's own choice
+ */
+
+const KEY = "kaiwa.live";
+/** @type {Choices} */
+const USUAL = { mode: "hands_free", patience: "balanced", deviceId: "" };
+
+/** What was chosen on this device the last time. @returns {Choices} */
+export function readChoices() {
+  try {
+    return { ...USUAL, ...JSON.parse(localStorage.getItem(KEY) ?? "{}") };
+  } catch {
+    return { ...USUAL };
+  }
+}
+
+/** @param {Choices} choices */
+export function keepChoices(choices) {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(choices));
+  } catch {
+    // A private window may keep nothing.
+  }
+}
