@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -18,6 +19,11 @@ from voice.engines import EngineError, Engines
 from voice.engines.choosing import choose
 from voice.progress import showing_progress
 from voice.settings import Settings, explain, read_settings
+
+if TYPE_CHECKING:
+    from voice.web.figures import Trace
+
+log = logging.getLogger(__name__)
 
 
 def main() -> int:
@@ -41,6 +47,8 @@ def run() -> int:
     if not check and (problem := find_port_problem(settings.host, settings.port)):
         print(problem, file=sys.stderr)
         return 1
+    if check:  # a word shows as well as a sentence that the chat model is there
+        settings = settings.model_copy(update={"chat_max_tokens": 1})
     try:
         with showing_progress(sys.stderr) as progress:
             engines = choose(settings, progress)
@@ -48,9 +56,9 @@ def run() -> int:
         print(texts.say(error.sentence, "en", **error.details), file=sys.stderr)
         return 1
     if check:
-        from voice.check import check_engines
+        from voice.check import check_engines, name_hosts
 
-        return asyncio.run(check_engines(engines))
+        return asyncio.run(check_engines(engines, name_hosts(settings)))
     return serve(settings, engines)
 
 
@@ -59,9 +67,18 @@ def serve(settings: Settings, engines: Engines) -> int:
     # Gradio takes seconds to import; whoever mistyped an option need not wait for it.
     from voice.conversation import open_conversation
     from voice.session import Limits, Preferences
-    from voice.web.chat_socket import Door, chat_route
+    from voice.turn_events import Patience, Rules
+    from voice.web.chat_socket import chat_route
+    from voice.web.door import Door
+    from voice.web.ending import end
+    from voice.web.figures import Figures
+    from voice.web.health import health_routes
     from voice.web.page import build_page
+    from voice.web.realtime import realtime_route
+    from voice.web.realtime_lane import lane_routes
+    from voice.web.realtime_reception import Bounds, Reception
     from voice.web.serving import launch
+    from voice.web.tickets import Tickets
 
     # Gradio asks its own page once whether it is up, which no proxy can answer.
     os.environ["no_proxy"] = ",".join(filter(None, [os.environ.get("no_proxy"), "localhost", "127.0.0.1"]))
@@ -71,7 +88,17 @@ def serve(settings: Settings, engines: Engines) -> int:
     limits = Limits(settings.max_recording_seconds, settings.max_text_characters, settings.history_tokens)
     language = None if settings.spoken_language == "auto" else settings.spoken_language
     preferences = Preferences(language=language, persona=settings.persona)
-    page = build_page(engines, limits, preferences)
+    figures = Figures(find_trace())
+    tickets = Tickets()
+    page = build_page(engines, limits, preferences, tickets, figures)
+    bounds = Bounds(
+        settings.live_session_seconds,
+        settings.live_sessions,
+        settings.live_sessions_per_user,
+        settings.idle_seconds,
+    )
+    rules = Rules(patience=Patience(settings.turn_patience), eager=settings.eager_replies)
+    reception = Reception(engines, limits, preferences, bounds, rules, settings.greeting, figures)
     keys, origins = settings.door
     door = Door(keys, origins, locked=bool(settings.logins))
     try:
@@ -80,9 +107,15 @@ def serve(settings: Settings, engines: Engines) -> int:
             engines,
             host=settings.host,
             port=settings.port,
+            root_path=settings.root_path,
             share=settings.share,
             logins=settings.logins,
-            routes=[chat_route(engines, limits, preferences, door)],
+            routes=[
+                chat_route(engines, limits, preferences, door, figures=figures),
+                realtime_route(reception, door, tickets),
+                *lane_routes(reception, door, tickets),
+                *health_routes(engines, figures, settings.metrics_key.get_secret_value()),
+            ],
             openings=[open_conversation(settings.persona, spoken) for spoken in order_openings(language)],
         )
     except OSError as error:
@@ -90,8 +123,22 @@ def serve(settings: Settings, engines: Engines) -> int:
         return 1
     print(f"Kaiwa is on {address}", flush=True)
     ended.wait()
-    page.close(verbose=False)
+    end(page)
     return 0
+
+
+def find_trace() -> Trace | None:
+    """What sends live turns to OpenTelemetry, where its environment names an endpoint and its packages are installed."""
+    if not any(os.environ.get(f"OTEL_EXPORTER_OTLP_{name}ENDPOINT") for name in ("", "TRACES_")):
+        return None
+    try:
+        from voice.web.spans import send_turns
+    except ImportError:
+        log.warning(
+            "No traces are sent: pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
+        )
+        return None
+    return send_turns()
 
 
 def order_openings(language: str | None) -> list[str]:

@@ -44,6 +44,12 @@ class Settings(BaseSettings):
         le=65535,
         description="Port to serve on.",
     )
+    root_path: str = Field(
+        "",
+        validation_alias=AliasChoices("root_path", "gradio_root_path"),
+        pattern="^$|^(/|https?://)",
+        description="Path that a reverse proxy serves it under, as /demo.",
+    )
     share: bool = Field(False, description="Also open a public share link; needs the internet.")
     auth: SecretStr = Field(
         SecretStr(""),
@@ -51,11 +57,15 @@ class Settings(BaseSettings):
     )
     api_keys: SecretStr = Field(
         SecretStr(""),
-        description="Keys that let programs in at /api/chat, separated by commas. Empty lets everybody in, unless AUTH is set.",
+        description="Keys that let programs in at /api/chat and /v1/realtime, separated by commas. Empty lets everybody in, unless AUTH is set.",
     )
     allowed_origins: str = Field(
         "",
-        description="Web pages of other hosts that may use /api/chat, separated by commas: https://example.com",
+        description="Web pages of other hosts that may use them, separated by commas: https://example.com",
+    )
+    metrics_key: SecretStr = Field(
+        SecretStr(""),
+        description="Key (bearer token) that Prometheus asks for /metrics with. Empty: there is no /metrics.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
 
@@ -79,6 +89,32 @@ class Settings(BaseSettings):
     max_text_characters: int = Field(
         2000, ge=1, le=100_000, description="Longest typed message, in characters."
     )
+    idle_seconds: float = Field(
+        60,
+        ge=0,
+        le=86_400,
+        description="Silence after which a live conversation asks whether you are there, and then rests; 0 for never.",
+    )
+    live_session_seconds: float = Field(
+        1800, ge=10, le=86_400, description="Longest live conversation, in seconds."
+    )
+    live_sessions: int = Field(100, ge=1, le=10_000, description="Live conversations at once.")
+    live_sessions_per_user: int = Field(
+        4,
+        ge=1,
+        le=10_000,
+        description="Of them, how many for one page, one API key, or one address where no key is asked for.",
+    )
+    greeting: str = Field(
+        "", max_length=500, description="What Kaiwa says when a live conversation begins; empty for nothing."
+    )
+    turn_patience: Literal["quick", "balanced", "patient"] = Field(
+        "balanced",
+        description="How long a pause may be before Kaiwa answers, in live conversations at first.",
+    )
+    eager_replies: bool = Field(
+        True, description="Prepare replies at pauses, before a turn is over; costs some requests in vain."
+    )
     engine_timeout_seconds: float = Field(
         10,
         gt=0,
@@ -100,7 +136,7 @@ class Settings(BaseSettings):
         description="What speaks. auto takes Azure where it is configured, else TTS_BASE_URL, else this machine.",
     )
     failover: Literal["", "local"] = Field(
-        "", description="local: when a cloud or server does not answer, the models of this machine do."
+        "", description="local: when no cloud or server answers, the models of this machine do."
     )
 
     azure_speech_key: SecretStr = Field(SecretStr(""), description="Key of an Azure Speech resource.")
@@ -115,6 +151,17 @@ class Settings(BaseSettings):
         pattern="^$|^(https|wss|http|ws)://",
         description="Address of a sovereign cloud or of a Speech container.",
     )
+    azure_failover_region: str = Field(
+        "",
+        pattern="^[a-z0-9]*$",
+        description="Second region, whose Speech resource answers when the first does not.",
+    )
+    azure_failover_key: SecretStr = Field(SecretStr(""), description="Key of the Speech resource there.")
+    azure_failover_host: str = Field(
+        "",
+        pattern="^$|^(https|wss|http|ws)://",
+        description="Its address, where it is not the region's public one.",
+    )
     azure_auth: Literal["key", "entra"] = Field(
         "key", description="entra: sign in to Azure by Entra ID (DefaultAzureCredential) instead of keys."
     )
@@ -128,6 +175,12 @@ class Settings(BaseSettings):
         ge=0,
         le=5000,
         description="Pause that ends a phrase for Azure, 100 to 5000 ms; 0 leaves it to Azure.",
+    )
+    azure_voices: str = Field(
+        "",
+        pattern=r"^$|^(\s*([a-z]{2,3}:)?[a-z]{2,3}-[A-Za-z]+-[A-Za-z0-9:-]+\s*(,|$))+$",
+        description="Azure voices in place of the usual ones, separated by commas, as ja-JP-KeitaNeural; "
+        "ja:NAME speaks Japanese by a voice of another language.",
     )
     azure_voice_style: str = Field(
         "", description="Speaking style for the Azure voices that have it, as chat."
@@ -144,6 +197,16 @@ class Settings(BaseSettings):
     openai_deployment: str = Field("gpt-4o", description="Its deployment.")
     openai_api_version: str = Field(
         "2024-05-01-preview", description="Its API version; v1 for the new address."
+    )
+
+    openai_failover_endpoint: str = Field(
+        "",
+        pattern="^$|^https?://",
+        description="Address of a second Azure OpenAI resource, which answers when the first does not.",
+    )
+    openai_failover_key: SecretStr = Field(SecretStr(""), description="Its key.")
+    openai_failover_deployment: str = Field(
+        "", description="Its deployment; empty for the same name as the first one's."
     )
 
     openai_base_url: str = Field(
@@ -205,7 +268,7 @@ class Settings(BaseSettings):
 
     @property
     def door(self) -> tuple[list[str], list[str]]:
-        """The keys and the origins that `/api/chat` lets in."""
+        """The keys and the origins that `/api/chat` and `/v1/realtime` let in."""
         return split_list(self.api_keys.get_secret_value()), split_list(self.allowed_origins)
 
     @property

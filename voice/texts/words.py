@@ -14,6 +14,8 @@ class Words:
     """What went wrong and what to do about it; `{blanks}` are filled with an error's details."""
     page: Mapping[str, str]
     """Labels of the page."""
+    panel: Mapping[str, str]
+    """What the live panel says; `{blanks}` are filled in the browser."""
     phases: Mapping[str, str]
     """The status line."""
     spoken_hints: Mapping[str, str]
