@@ -27,18 +27,8 @@ from bench.utterances import (
 from tests.fakes import FakeChat, FakeTextToSpeech, fake_engines
 from voice.audio import Pcm
 from voice.engines import Speech, Unavailable
-from voice.session import (
-    Finished,
-    Heard,
-    Limits,
-    PhraseReady,
-    Preferences,
-    Recognising,
-    ReplyGrew,
-    Session,
-    Spoke,
-    TurnEvent,
-)
+from voice.session import Limits, Preferences, Session
+from voice.session_events import Finished, Heard, PhraseReady, Recognising, ReplyGrew, Spoke, TurnEvent
 
 pytestmark = pytest.mark.anyio
 

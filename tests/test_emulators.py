@@ -26,14 +26,22 @@ from tests.emulators.azure_script import (
 from tests.emulators.azure_speech import AzureSpeechServer
 from tests.emulators.chat import ChatServer, Exchange, Step, Writer
 from tests.emulators.loopback import Pause
-from tests.emulators.plausible import TimedWord, answer_politely, hear_clip, hear_sentences, hum_softly
+from tests.emulators.plausible import (
+    TimedWord,
+    answer_politely,
+    hear_clip,
+    hear_clips,
+    hear_sentences,
+    hum_softly,
+    time_words,
+)
 from tests.emulators.random_faults import HEARING, RandomFaults
 from tests.emulators.running import running_emulators, settings_for
 from tests.emulators.timings import NONE, PUBLISHED
 from tests.emulators.utterances import Loudness
 from tests.speech import read_clips
 from tests.virtual_time import VirtualTimeLoop
-from voice.audio import join, resample
+from voice.audio import SPEECH_RATE, Pcm, join, resample
 from voice.engines import EngineError, Engines, Message, Speech, Unavailable
 from voice.engines.azure_connection import SpeechResource
 from voice.engines.azure_recognition import AzureSpeechToText
@@ -109,6 +117,7 @@ def test_a_clip_is_heard_word_by_word_behind_the_voice_and_finally_after_its_tru
     assert [(at, step.text) for at, step in said] == [
         (600 + 300, "One"),
         (800 + 300, "One two"),
+        (1400 + 300, "One two three."),
         (1400 + 1016, "One two three."),
     ]
     assert isinstance(said[-1][1], Final)
@@ -129,12 +138,25 @@ def test_a_clip_that_is_cut_short_is_heard_as_far_as_it_came() -> None:
 def test_a_pause_within_a_known_clip_does_not_end_it() -> None:
     words = [TimedWord("Well,", 0, 1000), TimedWord(" yes.", 2000, 3000)]
     said = hear(hear_clip(words, PUBLISHED), CLIP + silence(1000) + CLIP + silence(2000))
-    assert [step.text for _, step in said] == ["Well,", "Well, yes."]
+    assert [step.text for _, step in said] == ["Well,", "Well, yes.", "Well, yes."]
+
+
+def test_clips_are_heard_in_turn() -> None:
+    recognise = hear_clips([WORDS, [TimedWord("Four.", 0, 1000)]], PUBLISHED)
+    assert hear(recognise, CLIP)[-1][1].text == "One two three."
+    assert hear(recognise, CLIP)[-1][1].text == "Four."
+
+
+def test_the_words_of_a_recording_fill_the_time_in_which_somebody_speaks() -> None:
+    words = time_words("One, sixteen.", Pcm(silence(400) + CLIP + silence(400), SPEECH_RATE))
+    assert [word.text for word in words] == ["One,", " sixteen."]
+    assert (words[0].start_ms, words[-1].end_ms) == (400, 1400)
+    assert words[0].end_ms < 900
 
 
 def test_without_timings_everything_is_heard_at_once() -> None:
     said = hear(hear_clip(WORDS, NONE), CLIP)
-    assert [at for at, _ in said] == [200, 400, 1000]
+    assert [at for at, _ in said] == [200, 400, 1000, 1000]
 
 
 def test_nobody_is_heard_in_silence() -> None:

@@ -43,6 +43,26 @@ def test_the_example_for_programs_works(app: str, tmp_path: Path) -> None:
         assert decode_recording(Path(file), max_seconds=120).seconds > 0.3
 
 
+@pytest.mark.slow
+def test_the_example_for_realtime_clients_works(app: str) -> None:
+    example = read_example("The Realtime protocol")
+    assert LOCAL_ADDRESS in example
+
+    finished = subprocess.run(
+        [sys.executable, "-c", example.replace(LOCAL_ADDRESS, app)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+    assert finished.returncode == 0, finished.stderr
+    *words, seconds, unit = finished.stdout.split()
+    assert any("Tokyo" in word for word in words)
+    assert float(seconds) > 0.3
+    assert unit == "s"
+
+
 def read_example(heading: str) -> str:
     """The Python block under a heading of the README."""
     text = README.read_text(encoding="utf-8")

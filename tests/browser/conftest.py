@@ -30,13 +30,26 @@ EXPECTED_TROUBLES = {"Waveform load error: MediaError"}
 Listen = Callable[[Pcm, str], str]
 
 
+class OpenBrowser(Protocol):
+    def __call__(self, recording: Path | None, allows_microphone: bool = True) -> Browser: ...
+
+
 class Visit(Protocol):
     """Opens the page in a context of its own, ready to be used."""
 
     def __call__(
-        self, address: str, *, locale: str = "en-US", microphone: Pcm | None = None, **options: Any
+        self,
+        address: str,
+        *,
+        locale: str = "en-US",
+        microphone: Pcm | None = None,
+        allows_microphone: bool = True,
+        **options: Any,
     ) -> Page:
-        """`microphone`: what is said into it, in a browser of its own. `options`: of Playwright's `new_context`."""
+        """`microphone`: what is said into it, in a browser of its own; so is one that does not allow it.
+
+        `options`: of Playwright's `new_context`.
+        """
         ...
 
 
@@ -68,13 +81,14 @@ def playwright() -> Iterator[Playwright]:
 
 
 @pytest.fixture(scope="package")
-def open_browser(playwright: Playwright) -> Callable[[Path | None], Browser]:
+def open_browser(playwright: Playwright) -> OpenBrowser:
     """A Chromium whose microphone, once opened, plays the WAV file; a beep when there is none."""
     names = ("chromium", "chromium-browser", "google-chrome")
     executable = next(filter(None, map(shutil.which, names)), None)
 
-    def open_browser(recording: Path | None) -> Browser:
-        arguments = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    def open_browser(recording: Path | None, allows_microphone: bool = True) -> Browser:
+        answer = "" if allows_microphone else "=deny"
+        arguments = ["--use-fake-device-for-media-stream", f"--use-fake-ui-for-media-stream{answer}"]
         if recording:
             arguments.append(f"--use-file-for-fake-audio-capture={recording}%noloop")
         return playwright.chromium.launch(executable_path=executable, args=arguments)
@@ -83,16 +97,14 @@ def open_browser(playwright: Playwright) -> Callable[[Path | None], Browser]:
 
 
 @pytest.fixture(scope="package")
-def browser(open_browser: Callable[[Path | None], Browser]) -> Iterator[Browser]:
+def browser(open_browser: OpenBrowser) -> Iterator[Browser]:
     browser = open_browser(None)
     yield browser
     browser.close()
 
 
 @pytest.fixture
-def visit(
-    browser: Browser, open_browser: Callable[[Path | None], Browser], tmp_path: Path
-) -> Iterator[Visit]:
+def visit(browser: Browser, open_browser: OpenBrowser, tmp_path: Path) -> Iterator[Visit]:
     """Afterwards no page may have asked anybody but its own server for anything, or have met an error."""
     troubles: list[str] = []
 
@@ -103,11 +115,17 @@ def visit(
     with ExitStack() as opened:
 
         def visit(
-            address: str, *, locale: str = "en-US", microphone: Pcm | None = None, **options: Any
+            address: str,
+            *,
+            locale: str = "en-US",
+            microphone: Pcm | None = None,
+            allows_microphone: bool = True,
+            **options: Any,
         ) -> Page:
             used = browser
-            if microphone:
-                used = open_browser(_write_recording(microphone, tmp_path))
+            if microphone or not allows_microphone:
+                recording = _write_recording(microphone, tmp_path) if microphone else None
+                used = open_browser(recording, allows_microphone)
                 opened.callback(used.close)
             context = used.new_context(locale=locale, **options)
             opened.callback(context.close)

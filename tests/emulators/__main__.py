@@ -23,14 +23,16 @@ from tests.emulators.chat import ChatServer
 from tests.emulators.cloud import Cloud
 from tests.emulators.local import bring_down_cloud
 from tests.emulators.loopback import Note, forget
-from tests.emulators.plausible import imagine_cloud
+from tests.emulators.plausible import TimedWord, imagine_cloud, time_words
 from tests.emulators.random_faults import RandomFaults
 from tests.emulators.timings import TIMINGS, Timings
+from tests.speech import find_clip
 from voice import texts
 from voice.engines import EngineError
 from voice.engines.azure_voices import KNOWN_VOICES
 from voice.engines.choosing import choose
 from voice.progress import showing_progress
+from voice.recordings import decode_recording
 from voice.settings import Settings
 
 KEY = "emulated"
@@ -48,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
-        cloud = choose_cloud(timings, options.hears, local=options.local)
+        cloud = choose_cloud(timings, options.hears, options.clip, options.says, local=options.local)
         speech, chat = emulate(cloud, faults, options.speech_port, options.chat_port, note)
         with speech, chat:
             if cloud.warm:
@@ -88,6 +90,14 @@ def read_options(argv: Sequence[str] | None) -> argparse.Namespace:
         "--hears", action="append", default=[], metavar="TEXT", help="a sentence to hear; may be repeated"
     )
     parser.add_argument(
+        "--clip",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a recording of tests/speech to hear, as en/02.flac, word by word as it is said; may be repeated",
+    )
+    parser.add_argument("--says", default="", metavar="TEXT", help="the answer to everything")
+    parser.add_argument(
         "--faults", type=float, default=0.0, metavar="P", help="how probably a turn goes wrong, 0 to 1"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="for other faults")
@@ -102,18 +112,30 @@ def read_options(argv: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
-def choose_cloud(timings: Timings, sentences: Sequence[str], *, local: bool) -> Cloud:
+def choose_cloud(
+    timings: Timings,
+    sentences: Sequence[str] = (),
+    files: Sequence[str] = (),
+    reply: str = "",
+    *,
+    local: bool,
+) -> Cloud:
     """`local`: the engines of this machine, which are made ready first.
 
     Raises:
         EngineError: they cannot be.
     """
     if not local:
-        return imagine_cloud(timings, sentences)
+        return imagine_cloud(timings, sentences, [_time_clip(file) for file in files], reply)
     with showing_progress(sys.stderr) as progress:
         return bring_down_cloud(
             choose(Settings(stt_engine="local", chat_engine="local", tts_engine="local"), progress), timings
         )
+
+
+def _time_clip(file: str) -> Sequence[TimedWord]:
+    clip = find_clip(file)
+    return time_words(clip.text, decode_recording(clip.path, max_seconds=60))
 
 
 def emulate(

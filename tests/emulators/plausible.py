@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from itertools import accumulate, count
+from itertools import accumulate, count, pairwise
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from tests.emulators.azure_script import (
 from tests.emulators.chat import Decide, Exchange, Step, Writer
 from tests.emulators.cloud import Cloud
 from tests.emulators.timings import Timings, until
-from tests.emulators.utterances import SEGMENTATION_MS, Utterance, listen, pause_asked_for
+from tests.emulators.utterances import SEGMENTATION_MS, Loudness, Utterance, listen, pause_asked_for
 from voice.audio import VOICE_RATE, Pcm
 from voice.engines.azure_voices import language_of_tag
 from voice.languages import language_of
@@ -47,12 +47,22 @@ REPLIES = {
 
 _PIECE = re.compile(r"\s*(?:[A-Za-z'’]{1,8}|\d{1,3}|[^\sA-Za-z\d]{1,2})|\s+$")
 """About a token."""
+_TOKEN = re.compile(r"\s?[\w'’]+|\s?[^\w\s]")
 _WORD = re.compile(r"\s*(?:[A-Za-z0-9'’-]+|[^\sA-Za-z0-9]{1,3})[.,:;!?。、！？…”’」]*")
 
 
-def imagine_cloud(timings: Timings, sentences: Sequence[str] = ()) -> Cloud:
-    """`sentences`: those to hear, in turn."""
-    return Cloud(hear_sentences(timings, sentences), answer_politely(timings), hum_softly(timings))
+def imagine_cloud(
+    timings: Timings,
+    sentences: Sequence[str] = (),
+    clips: Sequence[Sequence[TimedWord]] = (),
+    reply: str = "",
+) -> Cloud:
+    """`sentences`: those to hear, in turn; `clips` instead. `reply`: the one to everything."""
+    return Cloud(
+        hear_clips(clips, timings) if clips else hear_sentences(timings, sentences),
+        recite(reply, timings) if reply else answer_politely(timings),
+        hum_softly(timings),
+    )
 
 
 # Hearing
@@ -68,25 +78,34 @@ class TimedWord:
 
 
 def hear_clip(words: Sequence[TimedWord], timings: Timings, language: str = "") -> Recogniser:
-    """Understands a clip whose words are known: growing partials behind the voice, one final.
+    """`hear_clips` of one that is said again and again."""
+    return hear_clips([words], timings, language)
 
-    Where the clip begins in the audio is told from its loudness; only the times between the words matter. When the audio
+
+def hear_clips(clips: Sequence[Sequence[TimedWord]], timings: Timings, language: str = "") -> Recogniser:
+    """Understands clips whose words are known, one a turn: growing partials behind the voice, one final.
+
+    Where a clip begins in the audio is told from its loudness; only the times between the words matter. When the audio
     ends before the clip does, the final has the words that were heard. `language`: what language identification says.
     """
-    texts = _grow(word.text for word in words)
+    turns = count()
 
     async def recognise(turn: RecognitionTurn) -> AsyncGenerator[Hearing, None]:
+        words: Sequence[TimedWord] = ()
+        texts: Sequence[str] = ()
         said = 0
         # No pause within the clip ends it.
         async with aclosing(listen(turn, pause_ms=10**9)) as utterances:
             async for utterance in utterances:
+                if not words:
+                    words = clips[next(turns) % len(clips)]
+                    texts = _grow(word.text for word in words)
                 shift = utterance.start_ms - words[0].start_ms
                 while said < len(words) and words[said].end_ms + shift <= turn.heard_ms:
                     said += 1
                     end_ms = words[said - 1].end_ms + shift
-                    if said < len(words):
-                        yield until(turn.arrived_at(end_ms) + timings.partial_lag_ms / 1000)
-                        yield Partial(texts[said - 1], utterance.start_ms, end_ms, language)
+                    yield until(turn.arrived_at(end_ms) + timings.partial_lag_ms / 1000)
+                    yield Partial(texts[said - 1], utterance.start_ms, end_ms, language)
                 quiet_ms = turn.heard_ms - utterance.end_ms
                 if utterance.over or (said == len(words) and quiet_ms >= pause_asked_for(turn)):
                     yield _wait_for_final(turn, utterance, timings)
@@ -95,6 +114,23 @@ def hear_clip(words: Sequence[TimedWord], timings: Timings, language: str = "") 
                     return
 
     return recognise
+
+
+def time_words(text: str, pcm: Pcm) -> list[TimedWord]:
+    """The words of a recording, each as long as its letters want, from where its voice begins to where it ends.
+
+    `pcm`: 16 kHz. Raises ValueError when nobody speaks in it.
+    """
+    loudness = Loudness()
+    loudness.add(bytearray(pcm.data))
+    voice = loudness.find(0, pause_ms=10**9, ended=True)
+    if voice is None:
+        raise ValueError("Nobody speaks in this recording")
+    words = _WORD.findall(text)
+    ends = list(accumulate(map(word_ms, words)))
+    ms = (voice.end_ms - voice.start_ms) / ends[-1]
+    moments = [voice.start_ms, *(round(voice.start_ms + ms * end) for end in ends)]
+    return [TimedWord(word, *span) for word, span in zip(words, pairwise(moments), strict=True)]
 
 
 WORD_MS = 300
@@ -162,6 +198,11 @@ def answer_politely(timings: Timings) -> Decide:
         return Writer(lambda: write(_PIECE.findall(reply), timings))
 
     return answer
+
+
+def recite(reply: str, timings: Timings) -> Decide:
+    """Always the same, a word or mark a token."""
+    return lambda _: Writer(lambda: write(_TOKEN.findall(reply), timings))
 
 
 async def write(pieces: Iterable[str], timings: Timings) -> AsyncGenerator[Step, None]:

@@ -24,3 +24,9 @@ def read_clips(language: str) -> list[Clip]:
             for row in csv.DictReader(file, delimiter="\t")
             if row["language"] == language
         ]
+
+
+def find_clip(file: str) -> Clip:
+    """As clips.tsv names it. Raises StopIteration when there is none."""
+    path = _FOLDER / file
+    return next(clip for clip in read_clips(path.parent.name) if clip.path == path)
