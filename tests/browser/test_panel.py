@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -61,7 +63,7 @@ def open_panel(visit: Visit, app: LiveApp) -> Open:
     """The page, watched from the inside, its panel ready to be pressed."""
 
     def open_panel(
-        microphone: Pcm | None = None, address: str = "", script: str = "", **options: str
+        microphone: Pcm | None = None, address: str = "", script: str = "", **options: Any
     ) -> Page:
         page = visit(address or app.address, microphone=microphone, **options)
         page.add_init_script(WATCH + script)
