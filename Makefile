@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: run check test test-fast lint bench soak exits settings lock clean
+.PHONY: run check test test-fast lint bench bench-live bench-capacity soak exits settings lock clean
 
 run: $(VENV)/ready
 	$(BIN)/python app.py $(ARGS)
@@ -27,6 +27,15 @@ lint: $(VENV)/ready-dev
 
 bench: $(VENV)/ready-dev
 	$(BIN)/python -m bench.turn $(ARGS)
+
+# Live conversations on emulated Azure with its published delays, some ten minutes: how soon the answer begins.
+bench-live: $(VENV)/ready-dev
+	tests/install_browser.sh $(BIN)/python
+	$(BIN)/python -m bench.live $(ARGS)
+
+# And how many of them there may be at once, some eight minutes.
+bench-capacity: $(VENV)/ready-dev
+	$(BIN)/python -m bench.capacity $(ARGS)
 
 # Ten minutes of turns on emulated Azure with random faults: does anything leak, does anything hang?
 soak: $(VENV)/ready-dev

@@ -26,7 +26,9 @@ STORY = (
     "Once upon a time there was a farmer who lived on a hill. "
     "Every morning he walked down to the river and counted his sheep. "
     "One day he found a small boat between the stones. "
-    "He sat down in it and rowed to the other side of the water."
+    "It was old and painted blue, and nobody knew whose it was. "
+    "He thought about it for a long time, and then he went home to ask his wife. "
+    "In the end they rowed to the other side of the water together."
 )
 ROOM = """
     // A room around the microphone, in which recordings can be played; and a tape recorder at the loudspeaker.
@@ -181,7 +183,10 @@ def test_after_the_server_dropped_the_socket_the_conversation_goes_on(
     wait_until_answered(page)
 
     sockets[0].close(code=1012, reason="restarting")
-    expect(panel(page)).to_have_attribute("data-status", "lost")
+    for _ in range(PATIENCE_MS // 50):
+        if len(sockets) == 2:
+            break
+        page.wait_for_timeout(50)
     expect(panel(page)).to_have_attribute("data-status", "live", timeout=PATIENCE_MS)
 
     ask(page, read_clips("en")[3])

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-
 import pytest
 from playwright.sync_api import Page, expect
 
