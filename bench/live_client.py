@@ -108,9 +108,7 @@ def find_turns(track: Track, told: Sequence[Told], late_ms: float, silence_ms: i
     unanswered: list[str] = []
     misheard: list[str] = []
     sounds = _first_sounds(told)
-    early = sum(
-        any(spoken.start_ms <= each.ms < spoken.end_ms for spoken in track.turns) for each in sounds
-    )
+    early = sum(any(spoken.start_ms <= each.ms < spoken.end_ms for spoken in track.turns) for each in sounds)
     ends = [*(spoken.start_ms for spoken in track.turns[1:]), float("inf")]
     for number, (spoken, until_ms) in enumerate(zip(track.turns, ends, strict=True)):
         sound = _first(sounds, AUDIO, spoken.end_ms, until_ms)
@@ -148,4 +146,3 @@ def _first_sounds(told: Sequence[Told]) -> list[Told]:
 
 def _first(told: Sequence[Told], kind: str, from_ms: float, until_ms: float) -> Told | None:
     return next((each for each in told if each.kind == kind and from_ms <= each.ms < until_ms), None)
-

@@ -35,7 +35,12 @@ class Track:
     turns: Sequence[Spoken]
 
 
-def make_track(turns: int, gaps_ms: Sequence[int] = GAPS_MS, lead_in_ms: int = LEAD_IN_MS) -> Track:
+def make_track(
+    turns: int,
+    gaps_ms: Sequence[int] = GAPS_MS,
+    lead_in_ms: int = LEAD_IN_MS,
+    files: Sequence[str] = CLIPS,
+) -> Track:
     """`turns` clips, each followed by a gap.
 
     Speech is where the level of 20 ms is within 26 dB of the clip's loudest 20 ms: the rule of the emulated recogniser.
@@ -43,7 +48,7 @@ def make_track(turns: int, gaps_ms: Sequence[int] = GAPS_MS, lead_in_ms: int = L
     pieces = [Pcm.silence(lead_in_ms, VOICE_RATE)]
     spoken: list[Spoken] = []
     at_ms = lead_in_ms
-    known = {file: _read(file) for file in CLIPS[:turns]}
+    known = {file: _read(file) for file in files[:turns]}
     for file, gap_ms in zip(islice(cycle(known), turns), cycle(gaps_ms), strict=False):
         clip, within = known[file]
         silence = Pcm.silence(gap_ms, VOICE_RATE)

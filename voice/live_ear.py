@@ -25,6 +25,10 @@ KEPT_MS = 2000
 INLINE_FRAMES = 8
 """So many are scored at once in the event loop, 0.1 to 0.25 ms each; more of them, a burst, in a thread."""
 THREAD_FRAMES = 64
+FAINT = 0.001
+"""Peak of a frame, -60 dBFS, under which nobody speaks; a browser's noise suppression leaves less than that of a pause."""
+CALM_FRAMES = 16
+"""After so many faint ones in a row the model need not be asked: it has forgotten what was before."""
 
 
 class Ear:
@@ -43,6 +47,7 @@ class Ear:
         self._buffered_ms = buffered_seconds * 1000
         self._score = score
         self._activity: VoiceActivity | None = None
+        self._faint_frames = 0
         self._listens = False
         self._resampler: Resampler | None = None
         self._sound = bytearray()
@@ -115,6 +120,8 @@ class Ear:
         samples = self.read(start, start + frames * FRAME_SAMPLES).floats
         if self._score is not None:
             probabilities = self._score(samples)
+        elif self._is_calm(samples):
+            probabilities = np.zeros(frames, np.float32)
         else:
             activity = self._activity = self._activity or VoiceActivity()
             if frames <= INLINE_FRAMES:
@@ -126,6 +133,15 @@ class Ear:
                 return
             self.listened_ms += FRAME_MS
             tell(Frame(self.listened_ms, float(probability), FRAME_MS))
+
+    def _is_calm(self, samples: NDArray[np.float32]) -> bool:
+        """Whether it has been silent for a while, and still is."""
+        if np.abs(samples).max() >= FAINT:
+            self._faint_frames = 0
+            return False
+        was_calm = self._faint_frames >= CALM_FRAMES
+        self._faint_frames += len(samples) // FRAME_SAMPLES
+        return was_calm
 
     @property
     def _end(self) -> int:
