@@ -15,6 +15,7 @@ from voice.live_events import (
     HearingFailed,
     ReplyDone,
 )
+from voice.session import Preferences
 from voice.turn_events import Phase
 
 pytestmark = pytest.mark.anyio
@@ -91,3 +92,15 @@ async def test_words_that_were_none_leave_nothing() -> None:
     assert talk.messages == talk.lines == []
     assert talk.chat.prompts == []
     assert talk.phases[-1] == Phase.LISTENING
+
+
+async def test_a_persona_that_is_too_long_is_told_and_never_sent() -> None:
+    talk = Talk()
+    talk.session.preferences = Preferences(persona="Be kind. " * 1000)
+    async with talking(talk):
+        await talk.say(1000)
+        await talk.pause(4000)
+    [done] = talk.all(ReplyDone)
+    assert done.error is not None
+    assert done.error.sentence == "persona_too_long"
+    assert not talk.chat.prompts

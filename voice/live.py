@@ -180,6 +180,7 @@ class LiveSession:
         `ended`: all that was sent of a reply that is done.
         """
         self._replying.report_played(reply, ms, ended)
+        self._quiet_since = anyio.current_time()  # also by a reply to a typed line
         self._stirred.set()
 
     def cut_item(self, item: str, ms: int) -> str:

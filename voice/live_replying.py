@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import anyio
 
-from voice.engines import Message, ReplyPiece
+from voice.engines import BadInput, EngineError, Message, ReplyPiece
 from voice.languages import language_of
 from voice.live_events import (
     LiveEvent,
@@ -25,7 +25,7 @@ from voice.live_events import (
 from voice.live_hearing import Hearing
 from voice.live_record import Record
 from voice.live_reply import Reply, ReplyWish, SpokenBy, Start
-from voice.session import Session
+from voice.session import PERSONA_CHARACTERS, Session
 from voice.turn_clock import tell_times
 from voice.turn_events import (
     CutReply,
@@ -179,6 +179,8 @@ class Replying:
         pieces: AsyncGenerator[ReplyPiece, None]
         if number in self._set_texts:
             pieces = _recite(self._set_texts.pop(number))
+        elif wish.instructions is None and len(preferences.persona) > PERSONA_CHARACTERS:
+            pieces = _fail(BadInput("persona_too_long", limit=PERSONA_CHARACTERS))
         else:
             prompt = self._session.prompt(action.text, language, preferences.persona, wish.instructions)
             pieces = engines.chat.reply(prompt, wish.options)
@@ -268,3 +270,8 @@ def _has_words(message: Message) -> bool:
 
 async def _recite(text: str) -> AsyncGenerator[ReplyPiece, None]:
     yield text
+
+
+async def _fail(error: EngineError) -> AsyncGenerator[ReplyPiece, None]:
+    raise error
+    yield  # makes it a generator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 import anyio
 
@@ -79,6 +79,14 @@ class Utterance:
             except Exception:
                 log.exception("An utterance broke")
                 self._fail(EngineError("recognition_failed"))
+            finally:
+                self._forget_sound()
+
+    def _forget_sound(self) -> None:
+        """What the engine left: a closed stream would keep it."""
+        with suppress(anyio.WouldBlock, anyio.EndOfStream, anyio.ClosedResourceError):
+            while True:
+                self._sound.receive_nowait()
 
     def _fail(self, error: EngineError) -> None:
         self.error = error

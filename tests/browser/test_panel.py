@@ -152,6 +152,18 @@ def test_a_lost_socket_comes_back_and_nothing_is_said_twice(open_panel: Open, ap
     assert "Which folder" in app.prompts()[1]
 
 
+def test_who_comes_back_while_a_reply_was_thought_of_is_listened_to(open_panel: Open, app: LiveApp) -> None:
+    app.will_hear("Which folder should I take?")
+    app.chat.script = [[60.0, "Too late."]]
+    page = open_panel(say(question(1), 10.0))
+    start(page)
+    wait_for_mood(page, "thinking")
+
+    page.evaluate("sockets.at(-1).close()")
+
+    wait_for_mood(page, "listening")
+
+
 def test_push_to_talk_by_the_space_bar(open_panel: Open, app: LiveApp) -> None:
     app.will_hear("Which folder should I take?")
     app.will_answer("Take the blue one.")

@@ -132,6 +132,32 @@ def test_a_reply_that_is_held_goes_on_where_it_was(run: Run, app: LiveApp) -> No
     assert found["ended"] == [pytest.approx(1.0)]
 
 
+def test_a_reply_that_is_held_before_it_begins_waits_and_no_other_does(run: Run, app: LiveApp) -> None:
+    found = run(f"""
+        const {{ Playback }} = await load("playback");
+        const {{ encodeBase64 }} = await load("pcm");
+        const audio = encodeBase64(Int16Array.from({{ length: 24000 }}, () => 8000).buffer);
+        const play = async (item) => {{
+          const context = new OfflineAudioContext(1, 48000, 48000);
+          await context.audioWorklet.addModule("{app.address}/kaiwa/{VERSION}/playback-worklet.js");
+          const playback = new Playback(context, {{ played() {{}}, cut() {{}} }});
+          playback.hold("held");
+          playback.add(item, audio);
+          const resumed = context.suspend(0.5).then(async () => {{
+            playback.resume();
+            await new Promise((done) => setTimeout(done, 50));
+            await context.resume();
+          }});
+          const sound = (await context.startRendering()).getChannelData(0);
+          await resumed;
+          return [sound[0.4 * 48000], sound[0.8 * 48000]];
+        }};
+        return {{ held: await play("held"), other: await play("other") }};
+    """)
+    loud = pytest.approx(8000 / 32768, abs=0.02)
+    assert found == {"held": [0, loud], "other": [loud, loud]}
+
+
 def test_words_are_joined_as_their_language_writes_them(run: Run) -> None:
     found = run("""
         const { joinWords } = await load("captions");

@@ -370,6 +370,26 @@ async def test_items_are_put_where_the_client_wants_them_and_go_when_it_deletes_
     assert [said.content for said in chat.prompts[0][-4:]] == ["one", "five", "three", "four"]
 
 
+async def test_what_was_said_and_deleted_before_its_words_were_known_is_no_part_of_the_conversation() -> None:
+    chat = FakeChat()
+    ears = FakeSpeechToText([Transcript("My secret.", final=True, language="en")], delay=0.3)
+    async with serving(fake_engines(ears, chat)) as host, calling(host) as caller:
+        await caller.update(audio={"input": {"turn_detection": None, "transcription": {"model": "any"}}})
+        await caller.append(Pcm.silence(1000, VOICE_RATE))
+        await caller.input_audio_buffer.commit()
+        committed = await caller.until("input_audio_buffer.committed")
+        await caller.conversation.item.delete(item_id=committed.item_id)
+        await caller.until("conversation.item.input_audio_transcription.completed")
+        await caller.say("Hi")
+    assert chat.prompts[-1][-1].content == "Hi"
+
+
+async def test_what_a_client_got_wrong_comes_back_in_a_few_words_only() -> None:
+    async with serving() as host, calling(host) as caller:
+        await caller.conversation.item.retrieve(item_id="x" * 2_000_000)
+        assert len((await caller.until("error")).error.message) < 200
+
+
 @pytest.mark.parametrize(
     ("engines", "text"),
     [
@@ -533,6 +553,15 @@ async def test_where_the_user_stays_silent_the_next_reply_may_come_unasked() -> 
         assert (await caller.until("response.done")).response.status == "completed"
 
 
+async def test_no_reply_comes_unasked_once_the_client_turns_that_off() -> None:
+    detection = {"type": "server_vad", "idle_timeout_ms": 1000}
+    async with serving() as host, calling(host) as caller:
+        await caller.update(output_modalities=["text"], audio={"input": {"turn_detection": detection}})
+        await caller.say("Hi")
+        await caller.update(audio={"input": {"turn_detection": None}})
+        assert not await caller.listen_for(1.5)
+
+
 async def test_a_client_that_does_not_read_is_left(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "voice")
     async with serving() as host, calling(host) as caller:
@@ -557,6 +586,18 @@ async def test_programs_come_in_by_a_key_and_are_told_before_the_upgrade_when_it
                 pass
     assert refused.value.response.status_code == 401
     assert json.loads(refused.value.response.body)["error"]["code"] == "invalid_api_key"
+
+
+async def test_however_a_key_is_written_its_conversations_are_counted_together() -> None:
+    from websockets.asyncio.client import connect
+
+    headers = {"Authorization": "bearer  secret"}
+    async with (
+        serving(door=Door(keys=["secret"]), bounds=Bounds(sessions_per_user=1)) as host,
+        calling(host, key="secret"),
+        connect(f"ws://{host}/v1/realtime?key=secret", additional_headers=headers, proxy=None) as socket,
+    ):
+        assert json.loads(await socket.recv())["error"]["code"] == "too_many_live_of_user"
 
 
 async def test_browsers_give_their_key_as_a_subprotocol_which_is_not_sent_back() -> None:

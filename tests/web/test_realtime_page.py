@@ -285,6 +285,37 @@ async def test_an_unknown_ticket_is_told_so_and_a_foreign_page_not_let_in() -> N
         assert refused.value.response.status_code == 403
 
 
+async def test_events_that_come_as_their_lane_ends_do_no_harm() -> None:
+    ended = anyio.Event()
+
+    async def events() -> AsyncIterator[bytes]:
+        yield b'{"type": "kaiwa.wake"}\n'
+        await ended.wait()
+        yield b'{"type": "kaiwa.wake"}\n'
+
+    async with opening(bounds=Bounds(session_seconds=0.3)) as page, httpx.AsyncClient() as client:
+        headers = {"Authorization": f"Bearer kaiwa-ticket.{page.ticket}"}
+        address = f"http://{page.host}/v1/realtime/lane"
+        answers: list[int] = []
+
+        async def post(lane: str) -> None:
+            answers.append(
+                (await client.post(f"{address}/{lane}", content=events(), headers=headers)).status_code
+            )
+
+        async with (
+            anyio.create_task_group() as tasks,
+            client.stream("GET", address, headers=headers) as response,
+        ):
+            async for line in response.aiter_lines():
+                event = json.loads(line)
+                if event["type"] == "kaiwa.lane":
+                    tasks.start_soon(post, event["lane"])
+            ended.set()
+    assert event["type"] == "kaiwa.closed"
+    assert answers == [204]
+
+
 async def test_a_lane_wants_the_ticket_of_who_opened_it() -> None:
     async with opening() as page, httpx.AsyncClient() as stranger:
         address = f"http://{page.host}/v1/realtime/lane"

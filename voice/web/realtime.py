@@ -111,7 +111,7 @@ async def _deny(websocket: WebSocket, refusal: Closing, language: str) -> None:
 def name_user(connection: HTTPConnection, door: Door) -> str:
     """Whoever a program is: its key, or its address where anything goes for a key."""
     address = connection.client.host if connection.client else ""
-    return connection.headers.get("authorization", address) if door.keys else address
+    return door.find_key(connection) or address
 
 
 def read_model(connection: HTTPConnection) -> str:

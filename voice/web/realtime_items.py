@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from voice.conversation import Conversation
 from voice.engines import Message, ToolCall
-from voice.web.realtime_events import Refused, make_id, validate
+from voice.web.realtime_events import Refused, make_id, show, validate
 
 WireItem: TypeAlias = dict[str, Any]
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
@@ -68,7 +68,7 @@ def read_item(fields: Mapping[str, Any]) -> tuple[WireItem, Message]:
         return item, Message("tool", answer.output, call_id=answer.call_id)
     if kind is None:
         raise Refused("missing_required_parameter", "Missing required parameter: 'item.type'.", "item.type")
-    raise Refused("invalid_value", f"Invalid value: {kind!r}.", "item.type")
+    raise Refused("invalid_value", f"Invalid value: {show(kind)}.", "item.type")
 
 
 def make_utterance(name: str, transcript: str | None = None) -> WireItem:
@@ -118,6 +118,7 @@ class Items:
         """
         name = item["id"]
         if name in self._gone:
+            self._forget(name)
             return None
         if name not in self._items:
             self._order.append(name)
@@ -143,7 +144,7 @@ class Items:
         elif after in self._items:
             place = self._order.index(after) + 1
         else:
-            raise Refused("invalid_value", f"There is no item {after!r}.", "previous_item_id")
+            raise Refused("invalid_value", f"There is no item {show(after)}.", "previous_item_id")
         self._conversation.add(message, name, self._find_kept(place) if after else None)
         self._order.insert(place, name)
         self._items[name] = item
@@ -158,6 +159,9 @@ class Items:
         del self._items[name]
         self._order.remove(name)
         self._gone.add(name)
+        self._forget(name)
+
+    def _forget(self, name: str) -> None:
         if self._conversation.find(name) is not None:
             self._conversation.remove(name)
 

@@ -79,7 +79,7 @@ class Lanes:
             body += piece
             if len(body) > POST_BYTES:
                 return Response(status_code=413)
-        with suppress(anyio.BrokenResourceError):  # it ends just now
+        with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # it ends just now
             for line in body.decode(errors="replace").splitlines():
                 if line.strip():
                     await lane.messages.send(line)

@@ -146,9 +146,9 @@ class Reception:
 
         async with anyio.create_task_group() as tasks:
             with anyio.move_on_after(self._bounds.session_seconds) as conversation:
-                visit.leave = end
                 tasks.start_soon(pour)
                 talk.begin()
+                visit.begin(end)
                 try:
                     async with anyio.create_task_group() as conversing:
                         conversing.start_soon(live)
@@ -218,8 +218,22 @@ class _Visit:
 
     def __init__(self) -> None:
         self.gone = anyio.Event()
-        self.leave: Callable[[Closing | None], None] = lambda _: None
-        """End it, and tell the client why."""
+        self._end: Callable[[Closing | None], None] | None = None
+        self._left: list[Closing | None] = []
+        """Why it was to end before it had begun."""
+
+    def begin(self, end: Callable[[Closing | None], None]) -> None:
+        """From now on `end` ends it."""
+        self._end = end
+        for why in self._left:
+            end(why)
+
+    def leave(self, why: Closing | None) -> None:
+        """End it, at once or as soon as it begins, and tell the client why."""
+        if self._end is not None:
+            self._end(why)
+        else:
+            self._left.append(why)
 
 
 def _word(closing: Closing, guest: Guest) -> ServerEvent:

@@ -128,7 +128,7 @@ class Setup(_Part):
         Raises:
             Refused: a value that there cannot be.
         """
-        if changes.get("type") not in {None, "realtime"}:
+        if changes.get("type") not in [None, "realtime"]:
             raise Refused(
                 "invalid_value", "Only sessions of the type 'realtime' are served.", f"{where}.type"
             )
@@ -210,7 +210,7 @@ class Setup(_Part):
 def _merge_detection(current: dict[str, Any] | None, changes: object, where: str) -> dict[str, Any] | None:
     """Of the same type, or of none, changes go over what there is; another type begins with its defaults."""
     current = current or {"type": "server_vad"}
-    if isinstance(changes, Mapping) and changes.get("type") not in {None, current["type"]}:
+    if isinstance(changes, Mapping) and changes.get("type") not in [None, current["type"]]:
         current = {}
     return _merge_part(current, changes, where)
 

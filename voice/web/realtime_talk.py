@@ -54,6 +54,7 @@ from voice.web.realtime_events import (
     make_id,
     parse_event,
     read_object,
+    show,
 )
 from voice.web.realtime_idle import IdleTimer
 from voice.web.realtime_items import Items, make_utterance
@@ -183,7 +184,8 @@ class Talk:
                 self._watch_idleness(phase)
             case SpeechStarted(item=item, at_ms=at_ms):
                 self._hears_speech = True
-                self._tell_speech("started", item_id=item, audio_start_ms=max(at_ms, 0))
+                from_ms = max(at_ms - self.live.rules.prefix_ms, 0)
+                self._tell_speech("started", item_id=item, audio_start_ms=from_ms)
             case SpeechStopped(item=item, at_ms=at_ms):
                 self._tell_speech("stopped", item_id=item, audio_end_ms=at_ms)
             case UtteranceCommitted(item=item):
@@ -221,6 +223,7 @@ class Talk:
             self._reader.clear()
         if after.turn_detection != before.turn_detection:
             self._hears_speech = False
+            self._idle.stop()  # what is wanted now counts from the next reply on
             self.live.tell(RulesChanged(self.choose_rules()))
         self.live.wish = self.setup.read_wish()
         self.session.preferences = self.choose_preferences()
@@ -254,14 +257,14 @@ class Talk:
     def _retrieve(self, name: str) -> None:
         item = self.items.find(name)
         if item is None:
-            raise Refused("item_retrieve_invalid_item_id", f"There is no item {name!r}.", "item_id")
+            raise Refused("item_retrieve_invalid_item_id", f"There is no item {show(name)}.", "item_id")
         self.send(make_event("conversation.item.retrieved", item=item))
 
     def _truncate(self, event: ConversationItemTruncateEvent) -> None:
         name = event.item_id
         item = self.items.find(name)
         if item is None and not self.items.is_gone(name):
-            raise Refused("item_truncate_invalid_item_id", f"There is no item {name!r}.", "item_id")
+            raise Refused("item_truncate_invalid_item_id", f"There is no item {show(name)}.", "item_id")
         if item is not None:
             try:
                 text = self.live.cut_item(name, max(event.audio_end_ms, 0))
@@ -284,7 +287,7 @@ class Talk:
     def _delete(self, name: str) -> None:
         if not self.items.is_gone(name):
             if self.items.find(name) is None:
-                raise Refused("item_delete_invalid_item_id", f"There is no item {name!r}.", "item_id")
+                raise Refused("item_delete_invalid_item_id", f"There is no item {show(name)}.", "item_id")
             self.items.remove(name)
         self.send(make_event("conversation.item.deleted", item_id=name))
 

@@ -288,6 +288,8 @@ export class Conversation {
     if (!first) this.diagnostics.count("reconnections");
     if (this.connection?.kind === "lane" && first) this.view.tell("info", this.say("connection_lane"));
     this.wasTold = false;
+    // Of a new connection, whatever went on when the one before was lost.
+    this.phase = "listening";
     this.sendMode();
     this.become("live");
     if (first && !this.pushes) this.sendWaiting();

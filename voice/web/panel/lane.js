@@ -13,6 +13,8 @@ import { CODE_LOST, PATH, TICKET_PREFIX } from "./transport.js";
 const GATHER_MS = 150;
 /** A proxy that gathers the response is no use. */
 const OPEN_WITHIN_MS = 6000;
+/** Of events that could not be sent, some ten seconds of sound: the way is blocked. The server takes a megabyte at once. */
+const STUCK_BYTES = 600_000;
 /** Without a line from the server for so long, it is gone. */
 const SILENT_MS = 40_000;
 
@@ -88,9 +90,13 @@ export function openLane(base, ticket, listener) {
   }
 
   read().catch((error) => end(CODE_LOST, String(error)));
+  const queuedBytes = () => waiting.reduce((sum, line) => sum + line.length, 0);
   return {
-    send: (event) => void waiting.push(JSON.stringify(event)),
+    send(event) {
+      waiting.push(JSON.stringify(event));
+      if (queuedBytes() > STUCK_BYTES) end(CODE_LOST, "stuck");
+    },
     close,
-    queuedBytes: () => waiting.reduce((sum, line) => sum + line.length, 0),
+    queuedBytes,
   };
 }

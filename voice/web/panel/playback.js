@@ -36,6 +36,8 @@ export class Playback {
     this.now = { item: "", ms: 0, atSeconds: 0 };
     this.resampling = "";
     this.held = false;
+    /** What is held before anything of it has come. */
+    this.heldAhead = "";
     this.duckTimer = 0;
     this.ducks = 0;
     this.buffer = { queuedMs: 0, targetMs: 0, underruns: 0 };
@@ -62,6 +64,7 @@ export class Playback {
   add(item, audio) {
     if (this.over.has(item)) return;
     this.items.add(item);
+    if (this.heldAhead === item) this.hold(item);
     if (this.resampling !== item) this.resampler.reset();
     this.resampling = item;
     const samples = decodeSamples(audio);
@@ -98,7 +101,10 @@ export class Playback {
     this.rise();
   }
 
-  hold() {
+  /** Be silent in the midst of an item, or before it begins. @param {string} item */
+  hold(item) {
+    this.heldAhead = this.items.has(item) ? "" : item;
+    if (this.heldAhead) return;
     clearTimeout(this.duckTimer);
     this.held = true;
     this.node.port.postMessage({ type: "hold" });
@@ -106,6 +112,7 @@ export class Playback {
 
   resume() {
     this.held = false;
+    this.heldAhead = "";
     this.rise();
     this.node.port.postMessage({ type: "resume" });
   }

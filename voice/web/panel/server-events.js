@@ -27,7 +27,7 @@ export function obey(conversation, event) {
       return view.captions.addWords(event.item_id, event.words);
     case "kaiwa.hold":
       diagnostics.count("holds");
-      return playback?.items.has(event.item_id) && playback.hold();
+      return playback?.hold(event.item_id);
     case "kaiwa.resume":
       return playback?.resume();
     case "kaiwa.cut":
