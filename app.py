@@ -67,7 +67,7 @@ def serve(settings: Settings, engines: Engines) -> int:
     # Gradio takes seconds to import; whoever mistyped an option need not wait for it.
     from voice.conversation import open_conversation
     from voice.session import Limits, Preferences
-    from voice.turn_events import Patience, Rules
+    from voice.turns.events import Patience, Rules
     from voice.web.chat_socket import chat_route
     from voice.web.door import Door
     from voice.web.ending import end
@@ -75,8 +75,8 @@ def serve(settings: Settings, engines: Engines) -> int:
     from voice.web.health import health_routes
     from voice.web.page import build_page
     from voice.web.realtime import realtime_route
-    from voice.web.realtime_lane import lane_routes
-    from voice.web.realtime_reception import Bounds, Reception
+    from voice.web.realtime.lane import lane_routes
+    from voice.web.realtime.reception import Bounds, Reception
     from voice.web.serving import launch
     from voice.web.tickets import Tickets
 

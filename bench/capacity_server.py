@@ -13,10 +13,10 @@ from bench.live_report import REPLY
 from tests.fakes import FakeChat, FakeSpeechToText, FakeTextToSpeech, fake_engines
 from voice.engines import Transcript
 from voice.session import Limits, Preferences
-from voice.turn_events import Rules
+from voice.turns.events import Rules
 from voice.web.door import Door
 from voice.web.realtime import MESSAGE_BYTES, realtime_route
-from voice.web.realtime_reception import Bounds, Reception
+from voice.web.realtime.reception import Bounds, Reception
 from voice.web.tickets import Tickets
 
 LIMITS = Limits(recording_seconds=60, text_characters=1000, history_tokens=1500)

@@ -15,7 +15,7 @@ from bench.live_client import Talk, Told, Turn, find_turns
 from bench.live_report import REPLY, Requests, Results, write_report
 from bench.live_track import make_track
 from bench.machine import Machine
-from voice.endpointing import Ending, ending_of
+from voice.turns.endpointing import Ending, ending_of
 
 MACHINE = Machine("A processor", 2, 8.0, "Linux")
 TRACK = make_track(2, gaps_ms=(3000,), lead_in_ms=1000)

@@ -14,14 +14,14 @@ from tests.speech import read_clips
 from voice.audio import SPEECH_RATE, Pcm, join
 from voice.engines import Transcript
 from voice.session import Limits, Preferences
-from voice.turn_events import Rules
+from voice.turns.events import Rules
 from voice.web.chat_socket import chat_route
 from voice.web.door import Door
 from voice.web.figures import Figures
 from voice.web.page import build_page
 from voice.web.realtime import realtime_route
-from voice.web.realtime_lane import lane_routes
-from voice.web.realtime_reception import Bounds, Reception
+from voice.web.realtime.lane import lane_routes
+from voice.web.realtime.reception import Bounds, Reception
 from voice.web.serving import launch
 from voice.web.tickets import Tickets
 

@@ -24,10 +24,10 @@ from voice.audio import VOICE_RATE, Pcm, join, resample
 from voice.engines import Engines
 from voice.recordings import decode_recording
 from voice.session import Limits, Preferences
-from voice.turn_events import Rules
+from voice.turns.events import Rules
 from voice.web.door import Door
 from voice.web.realtime import MESSAGE_BYTES, realtime_route
-from voice.web.realtime_reception import Bounds, Reception
+from voice.web.realtime.reception import Bounds, Reception
 from voice.web.tickets import Tickets
 
 LIMITS = Limits(recording_seconds=10, text_characters=100, history_tokens=500)

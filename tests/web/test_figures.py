@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.fakes import FakeChat, fake_engines
 from voice.engines import Unavailable
 from voice.engines.failover import Switch
-from voice.live_events import HearingFailed, LiveEvent, Noted, ReplyDone, ReplyStarted, TurnTimes
+from voice.live.events import HearingFailed, LiveEvent, Noted, ReplyDone, ReplyStarted, TurnTimes
 from voice.session import Limits, Preferences, Session
 from voice.web.figures import Figures
 

@@ -16,7 +16,7 @@ from tests.web.realtime import Caller, calling, collapse, read_speech, serving
 from voice.audio import VOICE_RATE, Pcm
 from voice.engines import Message, Tool, ToolCall, Transcript, Unavailable, Usage
 from voice.web.door import Door
-from voice.web.realtime_reception import Bounds
+from voice.web.realtime.reception import Bounds
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tests.fakes import fake_engines
 from voice.live import LiveLimits
 from voice.session import Limits, Session
-from voice.turn_events import Rules
-from voice.web.realtime_events import CLIENT_EVENTS, Refused, ServerEvent, read_object
-from voice.web.realtime_page import PAGE_EVENTS, PageTalk
+from voice.turns.events import Rules
+from voice.web.realtime.events import CLIENT_EVENTS, Refused, ServerEvent, read_object
+from voice.web.realtime.page import PAGE_EVENTS, PageTalk
 
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -20,11 +20,11 @@ from tests.fakes import FakeChat, FakeSpeechToText, fake_engines
 from tests.web.realtime import LIMITS, PATIENCE_SECONDS, read_speech, serving_routes
 from voice.engines import Engines, Transcript, Unavailable
 from voice.session import Preferences, Session
-from voice.turn_events import Rules
+from voice.turns.events import Rules
 from voice.web.door import Door
 from voice.web.realtime import realtime_route
-from voice.web.realtime_lane import lane_routes
-from voice.web.realtime_reception import Bounds, Reception
+from voice.web.realtime.lane import lane_routes
+from voice.web.realtime.reception import Bounds, Reception
 from voice.web.tickets import Tickets
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

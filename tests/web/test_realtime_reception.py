@@ -11,8 +11,8 @@ import pytest
 from tests.fakes import fake_engines
 from tests.web.realtime import LIMITS, PATIENCE_SECONDS
 from voice.session import Preferences, Session
-from voice.turn_events import Rules
-from voice.web.realtime_reception import Bounds, Guest, Line, Reception
+from voice.turns.events import Rules
+from voice.web.realtime.reception import Bounds, Guest, Line, Reception
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,9 @@ import pytest
 from openai.types.realtime import SessionUpdatedEvent
 
 from voice.engines import Tool
-from voice.turn_events import Patience, Rules
-from voice.web.realtime_events import Refused, make_event
-from voice.web.realtime_session import Setup
+from voice.turns.events import Patience, Rules
+from voice.web.realtime.events import Refused, make_event
+from voice.web.realtime.session import Setup
 
 START = Setup(id="sess_1", model="some-model", expires_at=1_800_000_000)
 SERVER_VAD = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voice.audio import VOICE_RATE, Pcm
 from voice.engines import Speech, Word
-from voice.web.realtime_words import MS_A_CHARACTER, WordTimes
+from voice.web.realtime.words import MS_A_CHARACTER, WordTimes
 
 
 def sound(ms: int) -> Pcm:

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from tests.web.test_figures import TIMES
-from voice.live_events import TurnTimes
+from voice.live.events import TurnTimes
 from voice.web.spans import trace_turns
 
 TOLD_NS = 1_800_000_000_000_000_000

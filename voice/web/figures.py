@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from voice.engines import EngineError
 from voice.engines.failover import Switch
-from voice.live_events import HearingFailed, LiveEvent, Noted, ReplyDone, ReplyStarted, TurnTimes
+from voice.live.events import HearingFailed, LiveEvent, Noted, ReplyDone, ReplyStarted, TurnTimes
 from voice.session import Session
 from voice.session_events import Began, Failed, Finished, Recognising, Stopped, TurnEvent
 from voice.session_events import Noted as TurnNoted

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Tracer, set_span_in_context
 
-from voice.live_events import TurnTimes
+from voice.live.events import TurnTimes
 from voice.web.figures import Trace
 
 STAGES = {

@@ -1,0 +1,197 @@
+"""The user's side of a live conversation: utterances on their way to transcripts, and what is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import anyio
+
+from voice.engines import EngineError
+from voice.engines.failover import Switch
+from voice.languages import language_of
+from voice.live.ear import SAMPLES_A_MS, Ear
+from voice.live.events import (
+    FinalHeard,
+    HearingFailed,
+    LiveEvent,
+    Noted,
+    PartialHeard,
+    SpeechStarted,
+    SpeechStopped,
+    UtteranceCommitted,
+)
+from voice.live.record import Record
+from voice.live.reply import Start, make_item_id
+from voice.live.turn_clock import TurnClock
+from voice.live.utterance import Utterance
+from voice.session import Session
+from voice.turns.events import (
+    CloseUtterance,
+    DropUtterance,
+    Event,
+    FinalTranscript,
+    KeepUtterance,
+    OpenUtterance,
+    PartialTranscript,
+    TellSpeechStarted,
+    TellSpeechStopped,
+    TranscriptFailed,
+)
+
+HearingAction: TypeAlias = (
+    OpenUtterance | CloseUtterance | DropUtterance | TellSpeechStarted | TellSpeechStopped | KeepUtterance
+)
+
+
+@dataclass(slots=True)
+class Said:
+    """A turn of the user's."""
+
+    utterance: Utterance
+    item: str = field(default_factory=make_item_id)
+    clock: TurnClock = field(default_factory=TurnClock)
+    partial: str = ""
+    told: bool = False
+    """Whether the client knows that something is being said."""
+    committed: bool = False
+    """Whether its item is in the conversation."""
+    notes: tuple[Switch, ...] = ()
+
+
+class Hearing:
+    def __init__(
+        self,
+        session: Session,
+        ear: Ear,
+        record: Record,
+        emit: Callable[[LiveEvent], None],
+        tell: Callable[[Event], None],
+        start: Start,
+    ) -> None:
+        """`start`: begins a task that ends with the conversation."""
+        self._session = session
+        self._ear = ear
+        self._record = record
+        self._emit = emit
+        self._tell = tell
+        self._start = start
+        self._said: dict[int, Said] = {}
+        self._open: Utterance | None = None  # the one that still takes sound
+
+    def find(self, turn: int | None) -> Said | None:
+        return None if turn is None else self._said.get(turn)
+
+    def feed(self) -> None:
+        """Give the open utterance the sound that is its: when it ends by silence, no more than was listened to."""
+        if self._open is not None:
+            self._feed_until(self._ear.listened_ms if self._ear.is_behind else self._ear.heard_ms)
+
+    def carry_out(self, action: HearingAction) -> None:
+        match action:
+            case OpenUtterance():
+                self._open_utterance(action)
+            case TellSpeechStarted(turn, at_ms):
+                said = self._said[turn]
+                self._emit(SpeechStarted(turn, said.item, at_ms))
+                self._show(turn, said)
+            case TellSpeechStopped(turn, at_ms):
+                said = self._said[turn]
+                said.clock.speech_ended = self._ear.arrived(at_ms)
+                self._emit(SpeechStopped(turn, said.item, at_ms))
+            case CloseUtterance(turn, at_ms):
+                self._close_utterance(turn, at_ms)
+            case KeepUtterance():
+                self._keep_utterance(action)
+            case DropUtterance(turn):
+                self._drop_utterance(turn)
+
+    def understand(self, event: PartialTranscript) -> None:
+        said = self._said.get(event.turn)
+        if said is not None and said.partial != event.text:
+            said.partial = event.text
+            if said.told:
+                self._emit(PartialHeard(event.turn, event.text))
+
+    def mark_final(self, event: FinalTranscript) -> None:
+        if said := self._said.get(event.turn):
+            said.clock.final_transcript = anyio.current_time()
+
+    def tell_failure(self, event: TranscriptFailed) -> None:
+        """After the failure was dealt with: what is left of the turn is its error."""
+        said = self._said.get(event.turn)
+        if said is None or not said.told:
+            return
+        if said.committed:
+            self._record.drop(said.item)
+        error = said.utterance.error or EngineError("recognition_failed")
+        self._emit(HearingFailed(event.turn, said.item, error))
+
+    def forget_before(self, ms: int) -> None:
+        """The sound up to there belongs to no turn to come."""
+        self._ear.taken_ms = max(self._ear.taken_ms, ms)
+
+    def leave(self) -> None:
+        """The conversation ends: what has no words yet will have none."""
+        for said in self._said.values():
+            if not said.utterance.over:
+                said.utterance.drop()
+                if said.committed:
+                    self._record.drop(said.item)
+
+    def _open_utterance(self, action: OpenUtterance) -> None:
+        turn = action.turn
+
+        def note(switch: Switch) -> None:
+            said.notes = (*said.notes, switch)
+            self._emit(Noted(switch))
+
+        self._open = Utterance(turn, max(action.from_ms, self._ear.kept_ms), self._tell, note)
+        said = self._said[turn] = Said(self._open)
+        self.feed()
+        preferred = self._session.preferences.language
+        self._start(self._open.run, self._session.engines.speech_to_text, preferred)
+
+    def _feed_until(self, ms: int) -> None:
+        if self._open is not None:
+            self._open.hear(self._ear.read(self._open.reached, ms * SAMPLES_A_MS))
+            self._ear.given_ms = self._open.reached // SAMPLES_A_MS
+
+    def _close_utterance(self, turn: int, at_ms: int) -> None:
+        said = self._said[turn]
+        self._feed_until(at_ms)
+        self._open = None
+        said.utterance.close()
+        self.forget_before(at_ms)
+        said.clock.turn_over = anyio.current_time()
+        said.committed = True
+        self._record.open_utterance(said.item)
+        self._emit(UtteranceCommitted(turn, said.item))
+        self._show(turn, said)
+
+    def _keep_utterance(self, action: KeepUtterance) -> None:
+        said, preferences = self._said[action.turn], self._session.preferences
+        self._session.spoken = (
+            preferences.language
+            or action.language
+            or language_of(action.text, self._session.spoken or self._session.language)
+        )
+        self._record.keep_utterance(said.item, action.text, said.notes)
+        self._emit(FinalHeard(action.turn, said.item, action.text, said.utterance.seconds))
+
+    def _drop_utterance(self, turn: int) -> None:
+        said = self._said[turn]
+        said.utterance.drop()
+        if self._open is said.utterance:
+            self._open = None
+        if said.committed:
+            self._record.drop(said.item)
+            self._emit(FinalHeard(turn, said.item, "", said.utterance.seconds))
+
+    def _show(self, turn: int, said: Said) -> None:
+        """From now on its words are told."""
+        if not said.told:
+            said.told = True
+            if said.partial:
+                self._emit(PartialHeard(turn, said.partial))
