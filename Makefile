@@ -10,7 +10,7 @@ run: $(VENV)/ready
 	$(BIN)/python app.py $(ARGS)
 
 check: $(VENV)/ready
-	$(BIN)/python app.py --check
+	$(BIN)/python app.py --check $(ARGS)
 
 test: $(VENV)/ready-dev
 	tests/install_browser.sh $(BIN)/python

@@ -124,6 +124,7 @@ def serve(settings: Settings, engines: Engines) -> int:
     print(f"Kaiwa is on {address}", flush=True)
     ended.wait()
     end(page)
+    logging.getLogger("voice").info("Kaiwa has ended")
     return 0
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from tests.emulators.azure_speech import AzureSpeechServer
 from tests.emulators.chat import ChatServer, Stream
 from tests.fakes import FakeChat, FakeSpeechToText, FakeTextToSpeech, fake_engines
-from tests.running import PROJECT
+from tests.running import PROJECT, find_free_port
 from voice import network, texts
 from voice.check import check_engines, name_hosts
 from voice.engines import Engines, Rejected, Unavailable
@@ -68,6 +69,7 @@ class Names:
 
 NO_NETWORK = Names()
 NETWORK = Names(*WELL_KNOWN_HOSTS)
+NETWORK_AND_HERE = Names(*WELL_KNOWN_HOSTS, "127.0.0.1")
 
 
 async def check(
@@ -110,10 +112,11 @@ def test_right_keys_are_told_by_what_each_engine_did(azure: dict[str, str], chat
 @pytest.mark.slow
 def test_wrong_keys_are_told_and_the_status_is_1(azure: dict[str, str]) -> None:
     finished = run_app({**azure, "azure_speech_key": "wrong", "openai_key": "wrong"})
+    speech, chat = urlsplit(azure["azure_speech_host"]).netloc, urlsplit(azure["openai_endpoint"]).netloc
     assert finished.stdout.splitlines() == [
-        line("Text to speech", "Azure", "speech_key_refused"),
-        line("Speech to text", "Azure", "speech_key_refused"),
-        line("Chat model", "gpt-4o", "chat_key_refused"),
+        line("Text to speech", "Azure", "key_refused", host=speech, setting="AZURE_SPEECH_KEY"),
+        line("Speech to text", "Azure", "key_refused", host=speech, setting="AZURE_SPEECH_KEY"),
+        line("Chat model", "gpt-4o", "key_refused", host=chat, setting="OPENAI_KEY"),
     ]
     assert (finished.returncode, finished.stderr) == (1, "")
 
@@ -153,6 +156,32 @@ async def test_addresses_that_there_are_not_are_told_with_their_settings(
         ),
         line("Chat model", "gpt-4o", "address_missing", host="chat.invalid", setting="OPENAI_ENDPOINT"),
     ]
+
+
+async def test_an_address_where_nobody_listens_is_told_with_its_setting(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    speech, chat = (f"127.0.0.1:{find_free_port()}" for _ in range(2))
+    settings = Settings(
+        azure_speech_host=f"ws://{speech}",
+        openai_base_url=f"http://{chat}/v1",
+        openai_model="m",
+        _env_file=None,
+    )
+    _, lines = await check(settings, NETWORK_AND_HERE, capsys)
+    assert lines == [
+        line("Text to speech", "Azure", "address_silent", host=speech, setting="AZURE_SPEECH_HOST"),
+        line("Speech to text", "Azure", "address_silent", host=speech, setting="AZURE_SPEECH_HOST"),
+        line("Chat model", "m", "address_silent", host=chat, setting="OPENAI_BASE_URL"),
+    ]
+
+
+def test_a_server_of_several_roles_has_a_setting_for_each() -> None:
+    here = "http://Here:8000/v1"
+    settings = Settings(
+        openai_base_url=here, stt_base_url=here, allowed_origins="https://a:8080,https://b", _env_file=None
+    )
+    assert set(name_hosts(settings)["here:8000"]) == {"OPENAI_BASE_URL", "STT_BASE_URL"}
 
 
 @pytest.mark.slow

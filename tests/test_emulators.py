@@ -180,6 +180,13 @@ def test_a_sentence_is_heard_in_the_language_that_is_listened_for() -> None:
     assert final.text.endswith("か。")
 
 
+def test_sentences_are_heard_in_all_languages_that_are_listened_for_by_turns() -> None:
+    said = hear(hear_sentences(NONE), (tone(1000) + silence(1500)) * 4, languages=("ja-JP", "en-US", "fr-FR"))
+    finals = [step for _, step in said if isinstance(step, Final)]
+    assert [final.language for final in finals] == ["en-US", "ja-JP"] * 2
+    assert len({final.text for final in finals}) == 4
+
+
 @pytest.mark.parametrize("before_ms", [0, 300, 1000])
 @pytest.mark.parametrize("room", [0, 20], ids=["digital silence", "a quiet room"])
 def test_the_end_of_the_voice_is_found_whatever_is_around_it(before_ms: int, room: int) -> None:

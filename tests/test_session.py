@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.virtual_time import VirtualTimeLoop
 from voice.audio import SPEECH_RATE, Pcm, encode_wav
 from voice.engines import Engines, Message, Rejected, ReplyPiece, Transcript, Unavailable
 from voice.engines.failover import FailoverChat
-from voice.session import Limits, Preferences, Session
+from voice.session import PERSONA_CHARACTERS, Limits, Preferences, Session
 from voice.session_events import (
     Failed,
     Finished,
@@ -100,6 +101,25 @@ async def test_a_persona_of_ones_own_reaches_the_model() -> None:
         start(fake_engines(chat=chat)).answer_text("Hello", Preferences(persona="Talk like a {pirate}."))
     )
     assert "Talk like a {pirate}." in chat.prompts[0][0].content
+
+
+async def test_only_a_persona_that_turns_would_take_is_read_ahead() -> None:
+    chat = ReadingChat()
+    session = start(fake_engines(chat=chat))
+    await session.prepare(Preferences(persona="a" * (PERSONA_CHARACTERS + 1)))
+    assert not chat.read
+    await session.prepare(Preferences(persona="a" * PERSONA_CHARACTERS))
+    assert chat.read
+
+
+@dataclass
+class ReadingChat(FakeChat):
+    """Keeps what it was told to read ahead."""
+
+    read: list[Message] = field(default_factory=list)
+
+    async def warm(self, prompt: Sequence[Message] = ()) -> None:
+        self.read += prompt
 
 
 @pytest.mark.parametrize(

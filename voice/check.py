@@ -17,6 +17,7 @@ from voice.engines import (
     Engines,
     Message,
     NotConfigured,
+    Rejected,
     SpeechToText,
     TextToSpeech,
     Unavailable,
@@ -32,14 +33,35 @@ E = TypeVar("E", bound=Engine)
 PHRASE = "Hello, can you hear me?"
 UNREACHABLE = frozenset({"speech_unreachable", "speech_timeout", "chat_unreachable", "chat_timeout"})
 """Sentences behind which there may be a wrong address, or no network."""
+REFUSED = frozenset({"speech_key_refused", "speech_key_unfit", "chat_key_refused"})
+
+SETTINGS_OF = {
+    "Text to speech": ("AZURE", "TTS"),
+    "Speech to text": ("AZURE", "STT"),
+    "Chat model": ("OPENAI",),
+}
+"""What the names of the settings for an address begin with; one server may serve several roles."""
+KEYS = {
+    "AZURE_REGION": "AZURE_SPEECH_KEY and AZURE_REGION",
+    "AZURE_SPEECH_HOST": "AZURE_SPEECH_KEY",
+    "AZURE_SPEECH_ENDPOINT": "AZURE_SPEECH_KEY",
+    "AZURE_FAILOVER_REGION": "AZURE_FAILOVER_KEY and AZURE_FAILOVER_REGION",
+    "AZURE_FAILOVER_HOST": "AZURE_FAILOVER_KEY",
+    "OPENAI_ENDPOINT": "OPENAI_KEY",
+    "OPENAI_FAILOVER_ENDPOINT": "OPENAI_FAILOVER_KEY",
+    "OPENAI_BASE_URL": "OPENAI_API_KEY",
+    "STT_BASE_URL": "STT_API_KEY",
+    "TTS_BASE_URL": "TTS_API_KEY",
+}
+"""What to check of a key that is refused, by the setting of the address."""
 
 
 async def check_engines(
-    engines: Engines, hosts: Mapping[str, str] | None = None, resolve: Resolve = resolve
+    engines: Engines, hosts: Mapping[str, Sequence[str]] | None = None, resolve: Resolve = resolve
 ) -> int:
     """Print a line for each engine, with what it did or what to do about it. The exit status: 1 if any failed.
 
-    Of engines that stand in for each other each has its line. `hosts`: which setting names a host, as `name_hosts` says.
+    Of engines that stand in for each other each has its line. `hosts`: which settings name a host, as `name_hosts` says.
     """
     spoken: list[Pcm] = []
 
@@ -74,20 +96,24 @@ async def check_engines(
     return 0 if all(ok) else 1
 
 
-def name_hosts(settings: Settings) -> dict[str, str]:
-    """Which setting each host comes from that the settings name, in an address or as a region."""
-    hosts = {
-        f"{region}.{service}.speech.microsoft.com": name
-        for name, region in (
-            ("AZURE_FAILOVER_REGION", settings.azure_failover_region),
-            ("AZURE_REGION", settings.azure_region),
-        )
-        for service in ("stt", "tts")
-    }
+def name_hosts(settings: Settings) -> dict[str, list[str]]:
+    """The settings that name each host, as `_host_of` has it, in an address or as a region."""
+    hosts: dict[str, list[str]] = {}
+    for name, region in (
+        ("AZURE_REGION", settings.azure_region),
+        ("AZURE_FAILOVER_REGION", settings.azure_failover_region),
+    ):
+        for service in ("stt", "tts"):
+            hosts.setdefault(f"{region}.{service}.speech.microsoft.com", []).append(name)
     for name, value in settings:
         if isinstance(value, str) and "://" in value:
-            hosts[urlsplit(value).hostname or ""] = name.upper()
+            hosts.setdefault(_host_of(value), []).append(name.upper())
     return hosts
+
+
+def _host_of(address: str) -> str:
+    """Its port too, where it names one."""
+    return urlsplit(address).netloc.rpartition("@")[2].lower()
 
 
 def _parts(engine: E) -> Sequence[E]:
@@ -95,36 +121,48 @@ def _parts(engine: E) -> Sequence[E]:
 
 
 async def _try(
-    role: str, engine: E, work: Callable[[E], Awaitable[str]], hosts: Mapping[str, str], resolve: Resolve
+    role: str,
+    engine: E,
+    work: Callable[[E], Awaitable[str]],
+    hosts: Mapping[str, Sequence[str]],
+    resolve: Resolve,
 ) -> bool:
     try:
         await engine.warm()
         started = time.perf_counter()
         did = await work(engine)
     except EngineError as failure:
-        error = await _look_into(failure, getattr(engine, "address", ""), hosts, resolve)
+        address = getattr(engine, "address", "")
+        names = hosts.get(_host_of(address), ())
+        setting = next((name for name in names if name.startswith(SETTINGS_OF[role])), "")
+        error = await _look_into(failure, address, setting, resolve)
         print(f"✗ {role} ({engine.label}): {texts.say(error.sentence, 'en', **error.details)}")
         return False
     print(f"✓ {role} ({engine.label}): {did} in {time.perf_counter() - started:.1f} s")
     return True
 
 
-async def _look_into(
-    error: EngineError, address: str, hosts: Mapping[str, str], resolve: Resolve
-) -> EngineError:
-    """The error, or what is behind it."""
-    host = urlsplit(address).hostname
-    if not host or error.sentence not in UNREACHABLE:
-        return error
+async def _look_into(error: EngineError, address: str, setting: str, resolve: Resolve) -> EngineError:
+    """The error, or what is behind it. `setting`: that of the address; "" for OpenAI's own."""
+    if address and error.sentence in REFUSED:
+        key = KEYS.get(setting) or ("OPENAI_API_KEY" if error.sentence == "chat_key_refused" else "")
+        return Rejected("key_refused", host=_host_of(address), setting=key) if key else error
+    if address and error.sentence in UNREACHABLE:
+        return await _look_for(address, setting, resolve) or error
+    return error
+
+
+async def _look_for(address: str, setting: str, resolve: Resolve) -> EngineError | None:
+    """Why nobody answers there, if that can be told."""
+    host = urlsplit(address).hostname or ""
     fault = await find_fault(host, resolve)
     if fault == "no network":
         return Unavailable("network_missing", known=WELL_KNOWN_HOSTS[0])
+    if fault == "no address" and setting.endswith("REGION"):
+        return NotConfigured("region_missing", region=host.split(".")[0], host=host, setting=setting)
     if fault == "no address":
-        setting = hosts.get(host, "the settings")
-        if setting.endswith("REGION"):
-            return NotConfigured("region_missing", region=host.split(".")[0], host=host, setting=setting)
-        return NotConfigured("address_missing", host=host, setting=setting)
-    return error
+        return NotConfigured("address_missing", host=host, setting=setting or "the settings")
+    return Unavailable("address_silent", host=_host_of(address), setting=setting) if setting else None
 
 
 async def _only(item: T) -> AsyncIterator[T]:

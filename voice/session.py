@@ -113,6 +113,8 @@ class Session:
         self.conversation = Conversation([], limits.history_tokens)
         self.spoken: str | None = None
         """The language of the last turn."""
+        self.owes_reply = False
+        """Whether the last live conversation ended while the user waited for a reply."""
         self._persona = ""
         self._notes: tuple[Switch, ...] = ()
         self._reply_line = 0
@@ -162,7 +164,9 @@ class Session:
         return self._run_turn(partial(self._answer_text, text, preferences))
 
     async def prepare(self, preferences: Preferences) -> None:
-        """Have the chat model read ahead what it will be told of the persona chosen."""
+        """Have the chat model read ahead what it will be told of the persona chosen, unless turns would refuse it."""
+        if len(preferences.persona) > PERSONA_CHARACTERS:
+            return
         language = preferences.language or self.spoken or self.language
         with suppress(EngineError):
             await self.engines.chat.warm(open_conversation(preferences.persona, language))

@@ -31,3 +31,30 @@ def test_captions_leave_no_word_out_where_a_voice_was_faster_than_reckoned(visit
         page.close()
 
     assert shown == ["Take", "Take this one. Not", "Take this one. Not that."]
+
+
+def test_words_told_late_are_not_shown_twice_and_a_turn_not_understood_is_marked(visit: Visit) -> None:
+    with live_app() as app:
+        page = visit(app.address)
+        shown = page.evaluate(f"""async () => {{
+            const {{ Captions }} = await import("{app.address}/kaiwa/{VERSION}/captions.js");
+            const element = document.createElement("div");
+            element.innerHTML = '<p class="heard"></p><p class="spoken"></p><p class="announced"></p>';
+            const captions = new Captions(element, () => 500);
+            captions.addTranscript("one", "Take this.");
+            captions.addWords("one", [{{ text: "Take", at_ms: 0 }}, {{ text: "this.", at_ms: 300 }}], 0);
+            captions.addWords("one", [{{ text: "Take", at_ms: 0 }}, {{ text: "this.", at_ms: 400 }}], 0);
+            captions.show();
+            const said = captions.spoken.textContent;
+            captions.hear(1, "What", false);
+            captions.miss(1);
+            const missed = [captions.heard.textContent, captions.heard.className];
+            captions.miss(2);
+            const unheard = captions.heard.textContent;
+            captions.hear(3, "And now?", true);
+            captions.miss(2);
+            return [said, missed, unheard, captions.heard.textContent, captions.heard.className];
+        }}""")
+        page.close()
+
+    assert shown == ["Take this.", ["What", "heard final missed"], "…", "And now?", "heard final"]

@@ -23,7 +23,7 @@ from tests.emulators.chat import ChatServer
 from tests.emulators.cloud import Cloud
 from tests.emulators.local import bring_down_cloud
 from tests.emulators.loopback import Note, forget
-from tests.emulators.plausible import TimedWord, imagine_cloud, time_words
+from tests.emulators.plausible import SENTENCES, TimedWord, imagine_cloud, time_words
 from tests.emulators.random_faults import RandomFaults
 from tests.emulators.timings import TIMINGS, Timings
 from tests.speech import find_clip
@@ -38,6 +38,7 @@ from voice.settings import Settings
 KEY = "emulated"
 DEPLOYMENT = "gpt-4o"
 SPEECH_PORT, CHAT_PORT = 7871, 7872
+WHAT_FOLLOWS = "Emulated Azure runs here until Ctrl+C. The settings to use it, for .env or the environment:"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,11 +51,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     try:
-        cloud = choose_cloud(timings, options.hears, options.clip, options.says, local=options.local)
+        if options.local:
+            print("The models of this machine are being loaded; missing ones are fetched.", file=sys.stderr)
+        sentences = options.hears or SENTENCES.get(options.language, ())
+        cloud = choose_cloud(timings, sentences, options.clip, options.says, local=options.local)
         speech, chat = emulate(cloud, faults, options.speech_port, options.chat_port, note)
         with speech, chat:
             if cloud.warm:
                 speech.run(cloud.warm())
+            print(WHAT_FOLLOWS, file=sys.stderr, flush=True)
             print(*env_lines(speech, chat), sep="\n", flush=True)
             threading.Event().wait()
     except KeyboardInterrupt:
@@ -85,6 +90,11 @@ def read_options(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--local", action="store_true", help="hear, answer and speak by the models of this machine"
+    )
+    parser.add_argument(
+        "--language",
+        choices=SENTENCES,
+        help="of the sentences to hear; by turns those that Kaiwa asks for, unless given",
     )
     parser.add_argument(
         "--hears", action="append", default=[], metavar="TEXT", help="a sentence to hear; may be repeated"

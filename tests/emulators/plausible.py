@@ -138,17 +138,20 @@ WORD_MS = 300
 
 
 def hear_sentences(timings: Timings, sentences: Sequence[str] = ()) -> Recogniser:
-    """Takes each utterance for the next of `sentences`, or of `SENTENCES` in the client's first language.
+    """Takes each utterance for the next of `sentences`, or of `SENTENCES` in the client's languages by turns.
 
     Partials grow by a word every `WORD_MS`; the final is the whole sentence, however short the utterance was.
     """
     turns = count()
 
     def choose(turn: RecognitionTurn) -> tuple[str, str]:
-        spoken = language_of_tag(turn.languages[0]) if turn.languages else "en"
-        choice = sentences or SENTENCES.get(spoken, SENTENCES["en"])
-        sentence = choice[next(turns) % len(choice)]
-        written = language_of(sentence, spoken)
+        number = next(turns)
+        asked_for = {language_of_tag(tag) for tag in turn.languages}
+        spoken = [language for language in SENTENCES if language in asked_for] or ["en"]
+        turn_of, language = divmod(number, len(spoken))
+        choice = SENTENCES[spoken[language]]
+        sentence = sentences[number % len(sentences)] if sentences else choice[turn_of % len(choice)]
+        written = language_of(sentence, spoken[language])
         tags = [tag for tag in turn.languages if language_of_tag(tag) == written]
         return sentence, tags[0] if len(turn.languages) > 1 and tags else ""
 

@@ -100,6 +100,17 @@ async def test_a_reply_in_text_makes_no_sound() -> None:
     assert talk.phases[-1] == Phase.LISTENING
 
 
+async def test_a_reply_is_spoken_as_fast_as_was_asked_of_it() -> None:
+    talk = Talk(rules=BY_HAND, chat=FakeChat(["Hi there!", "Hi there!"]))
+    async with talking(talk):
+        talk.session.conversation.add(Message("user", "Hello"))
+        for wish in (ReplyWish(speed=0.5), ReplyWish()):
+            talk.live.ask_reply(wish)
+            await asyncio.sleep(2)
+    slow, usual = (event.speech.pcm.seconds for event in talk.all(ReplySpoke))
+    assert slow == pytest.approx(2 * usual, rel=0.01)
+
+
 async def test_a_function_call_goes_to_the_client_and_its_answer_to_the_model() -> None:
     call = ToolCall("call_1", "look_up", "{}")
     talk = Talk(rules=BY_HAND, chat=FakeChat([[call, Usage(10, 5)], "It is 5."]))

@@ -338,3 +338,50 @@ async def test_what_was_heard_until_the_connection_was_lost_is_remembered() -> N
         await talk.pause(1000)
     assert talk.messages[1][0] == "assistant"
     assert 0 < len(talk.messages[1][1]) < 30
+
+
+async def test_words_that_were_understood_when_the_connection_was_lost_are_the_users() -> None:
+    ears = FakeSpeechToText([words(("What time is", 700), final="What time is it?")])
+    async with talking(Talk(ears)) as talk:
+        await talk.say(1200)
+    assert talk.messages == talk.lines == [("user", "What time is")]
+    assert talk.live.owes_reply
+
+
+async def test_a_sign_of_listening_cut_off_by_a_lost_connection_is_not_kept() -> None:
+    async with talking(Talk(FakeSpeechToText([words(("Uh-huh", 700), final="Uh-huh.")]))) as talk:
+        await talk.say(1200)
+    assert talk.messages == talk.lines == []
+    assert not talk.live.owes_reply
+
+
+async def test_a_reply_is_owed_until_it_is_heard_or_cancelled() -> None:
+    cancelled, lost = Talk(chat=FakeChat(delay=60)), Talk(chat=FakeChat(delay=60))
+    for talk in (cancelled, lost):
+        async with talking(talk):
+            await talk.say(1000)
+            await talk.pause(2000)
+            if talk is cancelled:
+                talk.live.tell(Cancelled())
+        assert talk.messages == [("user", "Hello there.")]
+    assert lost.live.owes_reply
+    assert not cancelled.live.owes_reply
+
+
+@pytest.mark.parametrize(("ms", "spoken"), [(500, "fr"), (2000, "de")])
+async def test_a_word_or_two_do_not_change_the_language_within_a_script(ms: int, spoken: str) -> None:
+    talk = Talk(FakeSpeechToText([Transcript("Ja, ja.", final=True, language="de")]))
+    talk.session.spoken = "fr"
+    async with talking(talk):
+        await talk.say(ms)
+        await talk.pause(2000)
+    assert talk.session.spoken == spoken
+
+
+async def test_a_word_in_another_script_changes_the_language() -> None:
+    talk = Talk(FakeSpeechToText([Transcript("はい、そうです。", final=True, language="ko")]))
+    talk.session.spoken = "en"
+    async with talking(talk):
+        await talk.say(500)
+        await talk.pause(2000)
+    assert talk.session.spoken == "ja"

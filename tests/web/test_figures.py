@@ -67,7 +67,7 @@ def test_turns_are_counted_by_how_they_ended() -> None:
         ReplyDone(3, "cancelled"),
         ReplyDone(4, "cancelled", interrupted=True),
         ReplyDone(5, "failed", error=DOWN),
-        HearingFailed(6, "item", Unavailable("recognition_timeout")),
+        HearingFailed(6, "item", Unavailable("recognition_timeout", seconds=10)),
     )
     turns = {name: value for name, value in figures.items() if name.startswith("kaiwa_turns_total")}
     assert turns == {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 from contextlib import suppress
 
 import anyio
@@ -577,15 +578,22 @@ async def test_a_client_that_does_not_read_is_left(caplog: pytest.LogCaptureFixt
                 await anyio.sleep(0.05)
 
 
-async def test_programs_come_in_by_a_key_and_are_told_before_the_upgrade_when_it_is_wrong() -> None:
+async def test_programs_come_in_by_a_key_and_are_told_before_the_upgrade_when_it_is_wrong(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with serving(door=Door(keys=["secret"])) as host:
         async with calling(host, key="secret") as caller:
             await caller.say("Hi")
+        server_log = logging.getLogger("uvicorn.error")  # which does not propagate
+        server_log.addHandler(caplog.handler)
+        caplog.set_level("ERROR", server_log.name)
         with pytest.raises(InvalidStatus) as refused:
             async with calling(host, key="wrong"):
                 pass
+    server_log.removeHandler(caplog.handler)
     assert refused.value.response.status_code == 401
     assert json.loads(refused.value.response.body)["error"]["code"] == "invalid_api_key"
+    assert not caplog.messages
 
 
 async def test_however_a_key_is_written_its_conversations_are_counted_together() -> None:

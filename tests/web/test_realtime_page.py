@@ -222,6 +222,52 @@ async def test_a_conversation_goes_on_in_a_new_connection_and_the_old_one_ends()
     assert done["response"]["status"] == "completed"
 
 
+@pytest.mark.parametrize("way", [by_socket, by_lane])
+async def test_a_question_lost_with_the_connection_is_answered_once_the_page_is_back(way: Any) -> None:
+    chat = FakeChat([[60.0, "Never said."], "It is noon."])
+    async with opening(fake_engines(chat=chat)) as page:
+        async with way(page) as script:
+            await script.speak()
+            await script.until("kaiwa.caption", final=True)
+        async with way(page) as script:
+            await script.tell("kaiwa.return")
+            done = await script.until("response.done")
+    assert done["response"]["output"][0]["content"][0]["transcript"] == "It is noon."
+    assert chat.prompts[1][-1].content == "Hello there."
+
+
+@pytest.mark.parametrize(("cancels", "returns"), [(True, True), (False, False)])
+async def test_a_question_given_up_by_the_user_is_not_answered_later(cancels: bool, returns: bool) -> None:
+    chat = FakeChat([[60.0, "Never said."]])
+    async with opening(fake_engines(chat=chat)) as page:
+        async with by_socket(page) as script:
+            await script.speak()
+            await script.until("kaiwa.caption", final=True)
+            if cancels:
+                await script.until("response.created")
+                await script.tell("response.cancel")
+                await script.until("response.done")
+        async with by_socket(page) as script:
+            if returns:
+                await script.tell("kaiwa.return")
+            await script.tell("session.update", session={})
+            await script.until("session.updated")
+            assert not script.all("response.created")
+
+
+async def test_a_reply_can_be_stopped_while_the_last_words_are_still_being_recognised() -> None:
+    ears = FakeSpeechToText(delay=0.3)
+    async with opening(fake_engines(ears)) as page, by_socket(page) as script:
+        await script.speak()
+        await script.until("kaiwa.phase", phase="thinking")
+        await script.tell("response.cancel")
+        await script.until("kaiwa.caption", final=True)
+        await script.tell("session.update", session={})
+        await script.until("session.updated")
+        assert not script.all("response.created")
+        assert not script.all("error")
+
+
 async def test_it_greets_who_has_not_talked_yet() -> None:
     chat = FakeChat()
     async with opening(fake_engines(chat=chat), greeting="Hello! What shall we talk about?") as page:

@@ -41,3 +41,31 @@ def test_of_a_phrase_that_has_only_begun_to_sound_the_length_is_reckoned() -> No
 def test_japanese_is_shown_character_by_character_its_marks_with_them() -> None:
     placed = WordTimes().place(Speech(sound(1000), "今日は、OKです。"))
     assert [word["text"] for word in placed] == ["今", "日", "は、", "OK", "で", "す。"]
+
+
+def test_words_told_after_the_first_sound_take_the_place_of_the_reckoned_ones() -> None:
+    words = WordTimes()
+    words.place(Speech(sound(400), "Well.", (Word("Well", 0),)))
+    shown = ["Well"]
+
+    def show(speech: Speech) -> str:
+        placed = words.place(speech)
+        shown[words.first :] = [word["text"] for word in placed]
+        return " ".join(shown)
+
+    phrase = "Take the blue one."
+    assert show(Speech(sound(100), phrase)) == "Well Take the blue one."
+    assert show(Speech(sound(100), phrase, (Word("Take", 20),))) == "Well Take the blue one."
+    assert (
+        show(Speech(sound(100), phrase, (Word("the", 900), Word("blue", 1200)))) == "Well Take the blue one."
+    )
+    assert show(Speech(sound(0), phrase, (Word("one", 1500),))) == "Well Take the blue one"
+    assert show(Speech(sound(400), "Bye.")) == "Well Take the blue one Bye."
+
+
+def test_what_is_left_of_a_reckoned_phrase_is_never_before_what_was_told() -> None:
+    words = WordTimes()
+    words.place(Speech(sound(20), "今日は晴れ。"))
+    placed = words.place(Speech(sound(20), "今日は晴れ。", (Word("今日", 700),)))
+    assert "".join(word["text"] for word in placed) == "今日は晴れ。"
+    assert [word["at_ms"] for word in placed] == sorted(word["at_ms"] for word in placed)

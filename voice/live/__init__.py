@@ -54,6 +54,7 @@ from voice.turns.events import (
     TellSpeechStopped,
     TranscriptFailed,
 )
+from voice.turns.interruptions import Weight
 
 __all__ = ["Emit", "LiveLimits", "LiveSession", "ReplyWish"]
 
@@ -97,6 +98,7 @@ class LiveSession:
         self._is_stepping = False
         self._tasks: TaskGroup | None = None
         self._is_over = False
+        self._cut_short = False
         self._quiet_since = 0.0
         self._stirred = anyio.Event()
 
@@ -113,7 +115,7 @@ class LiveSession:
                     await self._keep_time()
                 finally:
                     self._is_over = True
-                    self._hearing.leave()
+                    self._cut_short = self._hearing.leave(self._find_words())
                     self._replying.leave()
         finally:
             self._session.unwatch(self)
@@ -173,6 +175,11 @@ class LiveSession:
     def is_replying(self) -> bool:
         """Whether a released reply is still being written or spoken."""
         return self._replying.current is not None
+
+    @property
+    def owes_reply(self) -> bool:
+        """Whether the user waits for a reply, or was interrupted by the end in saying what wants one."""
+        return self._state.is_engaged or self._cut_short
 
     def report_played(self, reply: int, ms: int, ended: bool = False) -> None:
         """The client has played so much of a reply's sound. Without such reports playback is reckoned from the release.
@@ -266,6 +273,11 @@ class LiveSession:
                 self._emit(FellAsleep())
             case _:
                 assert_never(action)
+
+    def _find_words(self) -> set[int]:
+        """The turns whose transcripts are to come, but in which the user has said something already."""
+        awaited = [*self._state.awaited, *filter(None, [self._state.open])]
+        return {heard.turn for heard in awaited if heard.weight is Weight.WORDS}
 
     def _ask(self, wish: ReplyWish | None, text: str | None) -> int:
         number = self._state.next_reply

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -26,7 +27,7 @@ from voice.live.record import Record
 from voice.live.reply import Start, make_item_id
 from voice.live.turn_clock import TurnClock
 from voice.live.utterance import Utterance
-from voice.session import Session
+from voice.session import SHORT_SECONDS, Session
 from voice.turns.events import (
     CloseUtterance,
     DropUtterance,
@@ -53,6 +54,10 @@ class Said:
     item: str = field(default_factory=make_item_id)
     clock: TurnClock = field(default_factory=TurnClock)
     partial: str = ""
+    from_ms: int = 0
+    """Where its speech begins."""
+    speech_ms: float = math.inf
+    """How long it is, once it has ended."""
     told: bool = False
     """Whether the client knows that something is being said."""
     committed: bool = False
@@ -94,10 +99,12 @@ class Hearing:
                 self._open_utterance(action)
             case TellSpeechStarted(turn, at_ms):
                 said = self._said[turn]
+                said.from_ms = at_ms
                 self._emit(SpeechStarted(turn, said.item, at_ms))
                 self._show(turn, said)
             case TellSpeechStopped(turn, at_ms):
                 said = self._said[turn]
+                said.speech_ms = at_ms - said.from_ms
                 said.clock.speech_ended = self._ear.arrived(at_ms)
                 self._emit(SpeechStopped(turn, said.item, at_ms))
             case CloseUtterance(turn, at_ms):
@@ -132,13 +139,22 @@ class Hearing:
         """The sound up to there belongs to no turn to come."""
         self._ear.taken_ms = max(self._ear.taken_ms, ms)
 
-    def leave(self) -> None:
-        """The conversation ends: what has no words yet will have none."""
-        for said in self._said.values():
-            if not said.utterance.over:
-                said.utterance.drop()
-                if said.committed:
-                    self._record.drop(said.item)
+    def leave(self, worded: Set[int]) -> bool:
+        """The conversation ends: what has no words yet will have none.
+
+        `worded`: turns of which the words so far are worth keeping. Returns whether some were kept.
+        """
+        kept = False
+        for turn, said in self._said.items():
+            if said.utterance.over:
+                continue
+            said.utterance.drop()
+            if turn in worded and said.told and said.partial:
+                self._record.keep_utterance(said.item, said.partial, said.notes)
+                kept = True
+            elif said.committed:
+                self._record.drop(said.item)
+        return kept
 
     def _open_utterance(self, action: OpenUtterance) -> None:
         turn = action.turn
@@ -171,11 +187,13 @@ class Hearing:
         self._show(turn, said)
 
     def _keep_utterance(self, action: KeepUtterance) -> None:
-        said, preferences = self._said[action.turn], self._session.preferences
-        self._session.spoken = (
-            preferences.language
-            or action.language
-            or language_of(action.text, self._session.spoken or self._session.language)
+        said, session = self._said[action.turn], self._session
+        # In a word or two engines mistake the language; their script tells at least what they cannot be.
+        is_short = session.spoken is not None and said.speech_ms < SHORT_SECONDS * 1000
+        session.spoken = (
+            session.preferences.language
+            or (None if is_short else action.language)
+            or language_of(action.text, session.spoken or session.language)
         )
         self._record.keep_utterance(said.item, action.text, said.notes)
         self._emit(FinalHeard(action.turn, said.item, action.text, said.utterance.seconds))

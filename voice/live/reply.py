@@ -51,6 +51,9 @@ class ReplyWish:
     aloud: bool = True
     """Else the reply is text alone."""
     options: ReplyOptions = PLAIN_REPLY
+    voice: str | None = None
+    """A voice's name; None, as `speed`'s: as preferred."""
+    speed: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,7 +170,8 @@ class Replying:
         wish = self._wishes.get(number, self.wish)
         language = self._language_of(action.text)
         engines = self._session.engines
-        voice = SpokenBy(engines.text_to_speech, preferences.voice, preferences.speed, language)
+        name = preferences.voice if wish.voice is None else wish.voice
+        voice = SpokenBy(engines.text_to_speech, name, wish.speed or preferences.speed, language)
         reply = Reply(
             number, action.turn, voice if wish.aloud else None, self._tell, self._pass_on, self._emit_note
         )

@@ -15,6 +15,7 @@ from voice.live.events import HearingFailed, LiveEvent, Noted, ReplyDone, ReplyS
 from voice.session import Session
 from voice.session_events import Began, Failed, Finished, Recognising, Stopped, TurnEvent
 from voice.session_events import Noted as TurnNoted
+from voice.web.failure_log import FailureLog
 
 Trace: TypeAlias = Callable[[TurnTimes, int], None]
 """Takes what a live turn's times came to, and when its reply's first sound left, in ns since the epoch."""
@@ -36,6 +37,7 @@ class Figures:
     def __init__(self, trace: Trace | None = None) -> None:
         """`trace`: told of each live turn once, when it is over."""
         self.trace = trace
+        self._failure_log = FailureLog()
         self._registry = registry = CollectorRegistry()
         self.conversations = Gauge(
             "kaiwa_live_conversations", "Live conversations going on.", registry=registry
@@ -86,8 +88,10 @@ class Figures:
         """Count the session's turns by recording and by keyboard, as long as it lives."""
         session.watch(TurnFigures(self))
 
-    def count_error(self, error: EngineError) -> None:
+    def count_error(self, error: EngineError, door: str) -> None:
+        """And log it. `door`: as `turns` has it."""
         self.errors.labels(error.sentence).inc()
+        self._failure_log.tell(error, door)
 
     def count_failover(self, switch: Switch) -> None:
         self.failovers.labels(switch.error.sentence).inc()
@@ -114,7 +118,7 @@ class TurnFigures:
                 self._door = "recording"
             case Failed():
                 self._failed = True
-                self._figures.count_error(event.error)
+                self._figures.count_error(event.error, self._door)
             case TurnNoted():
                 self._figures.count_failover(event.switch)
             case Finished():
@@ -155,10 +159,10 @@ class LiveFigures:
                 if event.interrupted:
                     self._count_interruption(event.reply)
                 if event.error:
-                    figures.count_error(event.error)
+                    figures.count_error(event.error, "live")
             case HearingFailed():
                 figures.turns.labels("live", "failed").inc()
-                figures.count_error(event.error)
+                figures.count_error(event.error, "live")
             case Noted():
                 figures.count_failover(event.switch)
             case TurnTimes():

@@ -25,5 +25,25 @@ function followPhase() {
   showElapsed();
 }
 
+// A reply whose player was paused, refused or emptied is not being spoken, and will not end.
+const SILENT_LOOKS = 10;
+let silentLooks = 0;
+
+function isSilent() {
+  const player = document.querySelector("#reply audio");
+  if (!player) return true;
+  const mayBegin = player.autoplay && player.currentTime === 0 && player.readyState < HTMLMediaElement.HAVE_ENOUGH_DATA;
+  return player.ended || (player.paused && !mayBegin);
+}
+
+function look() {
+  if (!element.isConnected) return;
+  showElapsed();
+  silentLooks = phase === "speaking" && isSilent() ? silentLooks + 1 : 0;
+  if (silentLooks < SILENT_LOOKS) return;
+  silentLooks = 0;
+  props.value = { ...props.value, phase: "answered", text: props.value.afterwards };
+}
+
 watch("value", followPhase);
-setInterval(() => element.isConnected && showElapsed(), 100);
+setInterval(look, 100);

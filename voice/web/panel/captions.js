@@ -38,7 +38,15 @@ export class Captions {
     this.turn = turn;
     this.heard.textContent = text;
     this.heard.classList.toggle("final", final);
+    this.heard.classList.remove("missed");
     if (final && text) this.announce(text);
+  }
+
+  /** The turn was not understood: what there is of it is shown to be lost. @param {number} turn */
+  miss(turn) {
+    if (turn < this.turn) return;
+    if (turn > this.turn || !this.heard.textContent) this.hear(turn, "…", false);
+    this.heard.classList.add("final", "missed");
   }
 
   /** @param {string} item */
@@ -52,10 +60,13 @@ export class Captions {
     this.spoken.textContent = "";
   }
 
-  /** @param {string} item  @param {{ text: string, at_ms: number }[]} words */
-  addWords(item, words) {
+  /**
+   * They take the place of those that were there, and on: a voice may tell its times after they were reckoned.
+   * @param {string} item  @param {{ text: string, at_ms: number }[]} words  @param {number} [first]  place of the first
+   */
+  addWords(item, words, first) {
     this.beginReply(item);
-    this.words.push(...words);
+    this.words.splice(first ?? this.words.length, Infinity, ...words);
   }
 
   /** @param {string} item  @param {string} text */

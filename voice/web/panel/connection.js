@@ -5,6 +5,8 @@ import { CODE_REFUSED, CODE_UNKNOWN } from "./transport.js";
 
 const FIRST_PAUSE_MS = 300;
 const LONGEST_PAUSE_MS = 5000;
+/** A connection that ends sooner has failed like one that never opened: the server takes it and breaks at once. */
+const STEADY_MS = 5000;
 /** Failures of a socket that never opened, before the other way is tried. */
 const PATIENCE = 2;
 
@@ -30,6 +32,7 @@ export class Connection {
     this.status = "connecting";
     this.opened = 0;
     this.failures = 0;
+    this.openedAtMs = Infinity;
     /** @type {import("./transport.js").Transport | null} */
     this.transport = null;
     this.timer = 0;
@@ -57,7 +60,7 @@ export class Connection {
     this.transport = open(this.base, this.ticket, {
       opened: () => {
         this.opened++;
-        this.failures = 0;
+        this.openedAtMs = performance.now();
         this.change("open");
       },
       received: (event) => this.listener.received(event),
@@ -67,6 +70,8 @@ export class Connection {
 
   /** @param {number} code  @param {string} reason */
   async recover(code, reason) {
+    if (performance.now() - this.openedAtMs >= STEADY_MS) this.failures = 0;
+    this.openedAtMs = Infinity;
     this.failures++;
     if (isRefusal(code) && !(this.kind === "lane" && code === CODE_UNKNOWN)) return this.give("refused", code, reason);
     if (!this.opened && this.failures >= PATIENCE && (await this.servesPage())) {

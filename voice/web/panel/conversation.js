@@ -19,6 +19,7 @@ const LEAD_OUT_MS = 80;
  * @typedef {object} View  What shows the conversation.
  * @property {() => void} changed
  * @property {(level: "info" | "error", text: string) => void} tell
+ * @property {() => void} recover
  * @property {(first: number, messages: any[]) => void} transcribe
  * @property {import("./captions.js").Captions} captions
  * @property {import("./waterfall.js").Figures} figures
@@ -62,6 +63,8 @@ export class Conversation {
     /** The response each item is of. @type {Map<string, string>} */
     this.responses = new Map();
     this.screen = new ScreenLight();
+    /** Changes with each start and end: whoever waited in between sees it. */
+    this.round = 0;
   }
 
   get isOn() {
@@ -78,13 +81,20 @@ export class Conversation {
   async start() {
     if (this.isOn || !this.ticket) return;
     if (!canPlay()) return this.view.tell("error", this.say("audio_unsupported"));
+    const round = ++this.round;
     this.phase = "listening";
     this.become("starting");
     const opening = openMicrophone(this.choices.deviceId);
     // Looked at below, after what may fail before.
     opening.catch(() => {});
+    const release = () => void opening.then((stream) => stream.getTracks().forEach((track) => track.stop()), () => {});
     try {
-      this.audio = await openAudio(this.files);
+      const audio = await openAudio(this.files);
+      if (round !== this.round) {
+        release();
+        return void audio.close();
+      }
+      this.audio = audio;
       this.playback = new Playback(this.audio, { played: (played) => this.tellPlayed(played), cut: (items) => this.tellCut(items) });
       this.microphone = new Microphone(this.audio, {
         framed: (audio) => this.sendFrame(audio),
@@ -92,10 +102,11 @@ export class Conversation {
         unplugged: () => void this.replaceMicrophone(),
       });
       const stream = await opening;
-      if (!this.isOn) return stream.getTracks().forEach((track) => track.stop());
+      if (round !== this.round) return release();
       this.microphone.attach(stream);
     } catch (error) {
-      void opening.then((stream) => stream.getTracks().forEach((track) => track.stop()), () => {});
+      release();
+      if (round !== this.round) return;
       this.end();
       return this.explain(error);
     }
@@ -112,6 +123,7 @@ export class Conversation {
   }
 
   end() {
+    this.round++;
     this.connection?.close();
     this.microphone?.release();
     void this.audio?.close();
@@ -291,6 +303,7 @@ export class Conversation {
     // Of a new connection, whatever went on when the one before was lost.
     this.phase = "listening";
     this.sendMode();
+    if (!first) this.send({ type: "kaiwa.return" });
     this.become("live");
     if (first && !this.pushes) this.sendWaiting();
   }

@@ -10,6 +10,10 @@ import { label, makeSay, name } from "./wording.js";
 
 const INFO_MS = 9000;
 const REPLY_PLAYER = "#reply";
+/** What scrolls of it. */
+const TRANSCRIPT = "#transcript .bubble-wrap";
+/** Within which of its end somebody reads the last line. */
+const END_PX = 60;
 /** What keys and clicks mean something to already. */
 const TAKEN = "input, textarea, select, button, summary, a, audio, video, [contenteditable], [role=button], [role=listbox], [role=slider]";
 
@@ -46,6 +50,8 @@ class Panel {
     this.orb = new Orb(this.find(".orb", HTMLCanvasElement));
     this.orb.measure = () => this.measure();
     this.noticeTimer = 0;
+    this.heightPx = this.root.offsetHeight;
+    new ResizeObserver(() => this.keepLastLine()).observe(this.root);
     /** @type {any[]} */
     this.messages = [];
     this.connectButtons();
@@ -158,6 +164,19 @@ class Panel {
     this.button(".adjust").setAttribute("aria-expanded", String(!choices.hidden));
   }
 
+  /** The panel takes its room from the transcript, of which the end stays in sight if it was. */
+  keepLastLine() {
+    const grownPx = this.root.offsetHeight - this.heightPx;
+    this.heightPx += grownPx;
+    const lines = document.querySelector(TRANSCRIPT);
+    if (!lines || grownPx <= 0) return;
+    // The transcript may be laid out after the panel was.
+    requestAnimationFrame(() => {
+      const belowPx = lines.scrollHeight - lines.scrollTop - lines.clientHeight;
+      if (belowPx <= grownPx + END_PX) lines.scrollTop = lines.scrollHeight;
+    });
+  }
+
   async copyDiagnostics() {
     const { conversation, diagnostics } = this;
     const { audio, connection, microphone, playback, status, phase, limits, choices } = conversation;
@@ -190,6 +209,9 @@ class Panel {
     const notice = this.find(".notice", HTMLElement);
     clearTimeout(this.noticeTimer);
     notice.classList.toggle("error", level === "error");
+    // Away and back, for what is said again to be seen and heard again.
+    notice.hidden = true;
+    void notice.offsetHeight;
     notice.textContent = text;
     notice.hidden = false;
     if (level === "info") this.noticeTimer = setTimeout(() => this.quiet(), INFO_MS);
@@ -198,6 +220,11 @@ class Panel {
   quiet() {
     clearTimeout(this.noticeTimer);
     this.find(".notice", HTMLElement).hidden = true;
+  }
+
+  /** What was wrong is so no more. */
+  recover() {
+    if (this.find(".notice", HTMLElement).classList.contains("error")) this.quiet();
   }
 
   /** @param {number} first  @param {any[]} messages */

@@ -22,9 +22,11 @@ export function obey(conversation, event) {
     case "kaiwa.phase":
       return conversation.enter(event.phase);
     case "kaiwa.caption":
+      if (event.failed) return view.captions.miss(event.turn);
+      if (event.final && event.text) recover(conversation);
       return view.captions.hear(event.turn, event.text, event.final);
     case "kaiwa.words":
-      return view.captions.addWords(event.item_id, event.words);
+      return view.captions.addWords(event.item_id, event.words, event.first);
     case "kaiwa.hold":
       diagnostics.count("holds");
       return playback?.hold(event.item_id);
@@ -46,11 +48,20 @@ export function obey(conversation, event) {
 }
 
 /** The next of a reply's sound. @param {Conversation} conversation  @param {any} event */
-function play({ paused, playback, responses }, { item_id: item, response_id: response, delta }) {
+function play(conversation, { item_id: item, response_id: response, delta }) {
+  const { paused, playback, responses } = conversation;
+  recover(conversation);
   if (paused) return;
   responses.set(item, response);
   if (!playback?.isPlaying) pausePlayers();
   playback?.add(item, delta);
+}
+
+/** What the server said to be wrong is so no more. @param {Conversation} conversation */
+function recover(conversation) {
+  if (!conversation.wasTold) return;
+  conversation.wasTold = false;
+  conversation.view.recover();
 }
 
 /** Nothing more of a response comes. @param {Conversation} conversation  @param {any} response */

@@ -83,6 +83,11 @@ export class Figures {
     this.waterfall.replaceChildren(svg);
   }
 
+  /** @param {number} ms */
+  tellTime(ms) {
+    return ms < 1000 ? this.say("milliseconds", { number: Math.round(ms) }) : this.say("seconds", { number: (ms / 1000).toFixed(1) });
+  }
+
   drawTurns() {
     const { answers } = this;
     if (!answers.length) return;
@@ -91,7 +96,7 @@ export class Figures {
     const pitch = Math.min(26, this.width / answers.length);
     const median = [...answers].sort((a, b) => a - b)[answers.length >> 1];
     const svg = makeSvg("svg", { viewBox: `0 0 ${this.width} ${height}`, role: "img" });
-    const summary = this.say("figures_summary", { turns: answers.length, median: Math.round(median) });
+    const summary = this.say("figures_summary", { turns: answers.length, median: this.tellTime(median) });
     svg.append(makeText("title", {}, summary));
     answers.forEach((ms, index) => {
       const bar = (ms / most) * height;

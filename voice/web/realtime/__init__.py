@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
+from contextvars import ContextVar
 
 import anyio
 from starlette.requests import HTTPConnection
@@ -28,6 +29,9 @@ SUBPROTOCOL = "realtime"
 TICKET_SUBPROTOCOL = "kaiwa-ticket."
 CLOSE_SECONDS = 2.0
 MODEL_CHARACTERS = 100
+
+_denied: ContextVar[bool] = ContextVar("denied", default=False)
+"""Whether this connection was refused before there was a WebSocket."""
 
 MESSAGE_BYTES = 32 * 1024 * 1024
 """That a client may send at once, for uvicorn's `ws_max_size`: more than the largest append, 20 MiB of base64, so that
@@ -105,7 +109,16 @@ async def _deny(websocket: WebSocket, refusal: Closing, language: str) -> None:
         "message": texts.say(refusal.sentence, language, **refusal.details),
         "param": None,
     }
+    _denied.set(True)
     await websocket.send_denial_response(JSONResponse({"error": error}, refusal.code - 4000))
+
+
+def _is_no_denial(record: logging.LogRecord) -> bool:
+    # uvicorn's sans-I/O protocol takes a handshake that was answered by an HTTP response, as ASGI allows, for none at all.
+    return not (_denied.get() and "without completing handshake" in record.getMessage())
+
+
+logging.getLogger("uvicorn.error").addFilter(_is_no_denial)
 
 
 def name_user(connection: HTTPConnection, door: Door) -> str:

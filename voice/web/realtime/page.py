@@ -29,7 +29,7 @@ from voice.live.events import (
 )
 from voice.session import Preferences, Session
 from voice.session_events import Began, TurnEvent
-from voice.turns.events import Patience, Rules, RulesChanged, TalkPressed, TalkReleased, Woken
+from voice.turns.events import Cancelled, Patience, Rules, RulesChanged, TalkPressed, TalkReleased, Woken
 from voice.web.realtime.events import CLIENT_EVENTS, ServerEvent, make_event
 from voice.web.realtime.talk import Talk
 from voice.web.realtime.typed import LiveTranscript, TypedTurns
@@ -62,11 +62,18 @@ class Wake(BaseModel):
     type: Literal["kaiwa.wake"]
 
 
+class Return(BaseModel):
+    """The page is back from a connection that was lost. One whose user ended the conversation says nothing of it."""
+
+    type: Literal["kaiwa.return"]
+
+
 PAGE_EVENTS: Mapping[str, type[BaseModel]] = {
     "kaiwa.played": Played,
     "kaiwa.talk": Talking,
     "kaiwa.mode": Mode,
     "kaiwa.wake": Wake,
+    "kaiwa.return": Return,
 }
 
 
@@ -97,6 +104,13 @@ class PageTalk(Talk):
         """The page's own `kaiwa.mode` decides."""
         return self._usual_rules
 
+    def cancel(self, name: str | None) -> str:
+        """On the page *stop* is there while a reply is still thought of, too."""
+        if self.replies.active is None:
+            self.live.tell(Cancelled())
+            return ""
+        return super().cancel(name)
+
     def choose_preferences(self) -> Preferences:
         """What the user has chosen on the page."""
         return self.session.preferences
@@ -111,6 +125,7 @@ class PageTalk(Talk):
 
     def end(self) -> None:
         self.session.unwatch(self)
+        self.session.owes_reply = self.live.owes_reply
 
     def carry_out(self, event: BaseModel) -> None:
         match event:
@@ -128,6 +143,8 @@ class PageTalk(Talk):
                 self.live.tell(RulesChanged(rules))
             case Wake():
                 self.live.tell(Woken())
+            case Return():
+                self._answer_late()
             case ConversationItemTruncateEvent() if (self.replies.find(event.item_id) or 0) < 0:
                 pass  # of a typed turn, which the session remembers as it was written
             case _:
@@ -146,13 +163,17 @@ class PageTalk(Talk):
                 self._words.begin()
             case ReplySpoke(reply=reply, speech=speech):
                 if words := self._words.place(speech):
-                    self._notify("words", item_id=self.replies.name(reply), words=words)
+                    item = self.replies.name(reply)
+                    self._notify("words", item_id=item, first=self._words.first, words=words)
             case ReplyHeld(reply=reply) | ReplyResumed(reply=reply):
                 kind = "hold" if isinstance(event, ReplyHeld) else "resume"
                 self._notify(kind, item_id=self.replies.name(reply))
             case ReplyCut(reply=reply):
                 self._notify("cut", item_id=self.replies.name(reply))
-            case HearingFailed(error=EngineError() as error) | ReplyDone(error=EngineError() as error):
+            case HearingFailed(turn=turn, error=error):
+                self._notify("caption", turn=turn, text="", final=True, failed=True)
+                self._explain(error)
+            case ReplyDone(error=EngineError() as error):
                 self._explain(error)
             case Noted(switch=switch):
                 self._note(switch)
@@ -171,6 +192,14 @@ class PageTalk(Talk):
     def show_lines(self) -> None:
         first, messages = self._transcript.change()
         self._notify("transcript", first=first, messages=messages)
+
+    def _answer_late(self) -> None:
+        """What was asked just before the connection was lost."""
+        owed, self.session.owes_reply = self.session.owes_reply, False
+        last = self.session.conversation.items[-1:]
+        is_asked = any(item.message.role == "user" and item.message.content for item in last)
+        if owed and is_asked and not self.session.is_busy and not self.live.is_replying:
+            self.live.ask_reply()
 
     def _notify(self, kind: str, **fields: Any) -> None:
         self.send(make_event(f"kaiwa.{kind}", **fields))

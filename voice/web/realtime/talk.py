@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 from voice import texts
 from voice.engines import EngineError
-from voice.live import LiveLimits, LiveSession
+from voice.live import LiveLimits, LiveSession, ReplyWish
 from voice.live.events import (
     FinalHeard,
     HearingFailed,
@@ -60,11 +60,13 @@ from voice.web.realtime.idle import IdleTimer
 from voice.web.realtime.items import Items, make_utterance
 from voice.web.realtime.replies import Replies
 from voice.web.realtime.response import read_metadata
-from voice.web.realtime.session import ServerVad, Setup
+from voice.web.realtime.session import AudioOutput, ServerVad, Setup
 
 log = logging.getLogger(__name__)
 
 SHORTEST_COMMIT_MS = 100
+SLOWEST = 0.5
+"""Of what engines speak; the protocol has still slower speech."""
 SILENCE_KEPT_MS = 2_500
 """A little more than what a hands-free session keeps of sound in which nobody spoke."""
 
@@ -156,7 +158,7 @@ class Talk:
                 self.live.tell(Cleared(self.live.heard_ms))
                 self.send(make_event("input_audio_buffer.cleared"))
             case OutputAudioBufferClearEvent():
-                self.send(make_event("output_audio_buffer.cleared", response_id=self._cancel(None)))
+                self.send(make_event("output_audio_buffer.cleared", response_id=self.cancel(None)))
             case ItemCreate():
                 item, before = self.items.create(event.item, event.previous_item_id)
                 self.send(make_event("conversation.item.added", item=item, previous_item_id=before))
@@ -170,7 +172,7 @@ class Talk:
             case ResponseCreate():
                 self._ask(event.response or {})
             case ResponseCancelEvent():
-                self._cancel(event.response_id)
+                self.cancel(event.response_id)
 
     def tell(self, event: LiveEvent) -> None:
         """What happened in the conversation."""
@@ -232,12 +234,11 @@ class Talk:
     def choose_preferences(self) -> Preferences:
         """Names of voices that this server has not, as those of other services, leave the choice to the engine."""
         output, transcription = self.setup.audio.output, self.setup.audio.input.transcription
-        known = {voice.name for voice in self.session.engines.text_to_speech.voices()}
         language = transcription.language if transcription else None
         return replace(
             self._preferences,
-            voice=output.voice_name if output.voice_name in known else self._preferences.voice,
-            speed=max(output.speed, 0.5),
+            voice=output.voice_name if self._knows_voice(output) else self._preferences.voice,
+            speed=max(output.speed, SLOWEST),
             language=language.split("-")[0].lower() if language else self._preferences.language,
         )
 
@@ -308,14 +309,27 @@ class Talk:
         self.send_all(self.replies.expect(setup, read_metadata(wanted)))
         # A program has its reply by now; what it plays of it is for it to say, by a truncation.
         self.end_playback()
-        self.live.ask_reply(setup.read_wish())
+        self.live.ask_reply(self._read_wish(setup))
+
+    def _read_wish(self, setup: Setup) -> ReplyWish:
+        """Of one reply. Where it changes nothing about the voice, what was chosen for all replies stays."""
+        usual, output = self.setup.audio.output, setup.audio.output
+        wish = setup.read_wish()
+        if output.voice != usual.voice and self._knows_voice(output):
+            wish = replace(wish, voice=output.voice_name)
+        if output.speed != usual.speed:
+            wish = replace(wish, speed=max(output.speed, SLOWEST))
+        return wish
+
+    def _knows_voice(self, output: AudioOutput) -> bool:
+        return any(voice.name == output.voice_name for voice in self.session.engines.text_to_speech.voices())
 
     def end_playback(self) -> None:
         """Take the last reply, all of which was sent, for heard."""
         if self.replies.last_done is not None:
             self.live.report_played(self.replies.last_done, 1 << 40, ended=True)
 
-    def _cancel(self, name: str | None) -> str:
+    def cancel(self, name: str | None) -> str:
         """The id of the response that is cancelled."""
         active = self.replies.active
         if active is None or name not in {None, active}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import TypedDict
 from unicodedata import east_asian_width
 
@@ -26,12 +27,19 @@ class WordTimes:
     """Of one reply after the other."""
 
     def __init__(self) -> None:
+        self.first = 0
+        """Where the words placed last stand among the reply's. They take the place of those that were there, and on."""
+        self._placed = 0
+        """How many of the reply's words there are."""
         self._sound_ms = 0.0
         self._phrase = ""
         self._phrase_ms = 0.0
         """Where its sound begins."""
-        self._timed = False
-        """Whether its words were told."""
+        self._phrase_first = 0
+        self._told: list[TimedWord] = []
+        """By the voice, of the phrase."""
+        self._reckoned: list[TimedWord] = []
+        """For want of better, of the phrase."""
 
     def begin(self) -> None:
         """A reply begins."""
@@ -41,18 +49,28 @@ class WordTimes:
         """The words of which this piece of the reply's sound tells."""
         piece_ms = speech.pcm.seconds * 1000
         if speech.phrase != self._phrase or not self._sound_ms:
-            self._phrase, self._phrase_ms, self._timed = speech.phrase, self._sound_ms, False
+            self._phrase, self._phrase_ms, self._phrase_first = speech.phrase, self._sound_ms, self._placed
+            self._told, self._reckoned = [], []
         self._sound_ms += piece_ms
         if speech.words:
-            self._timed = True
-            return [
+            told = [
                 TimedWord(text=word.text, at_ms=round(self._phrase_ms + word.offset_ms))
                 for word in speech.words
             ]
-        if self._timed or not piece_ms:
+            self._told += told
+            if not self._reckoned:
+                return self._put(self._placed, told)
+            # Sound came before the words of it.
+            rest = leave_out(self._reckoned, self._told)
+            return self._put(self._phrase_first, [*self._told, *rest])
+        if self._told or self._reckoned or not piece_ms:
             return []
-        self._timed = True
-        return spread(speech.phrase, round(self._phrase_ms), piece_ms)
+        self._reckoned = spread(speech.phrase, round(self._phrase_ms), piece_ms)
+        return self._put(self._placed, self._reckoned)
+
+    def _put(self, first: int, words: list[TimedWord]) -> list[TimedWord]:
+        self.first, self._placed = first, first + len(words)
+        return words
 
 
 def spread(phrase: str, start_ms: int, piece_ms: float) -> list[TimedWord]:
@@ -66,3 +84,27 @@ def spread(phrase: str, start_ms: int, piece_ms: float) -> list[TimedWord]:
         TimedWord(text=word, at_ms=start_ms + round(length_ms * sofar / total))
         for word, sofar in zip(words, before, strict=True)
     ]
+
+
+def leave_out(reckoned: Iterable[TimedWord], told: list[TimedWord]) -> Iterator[TimedWord]:
+    """What is left of a phrase after the words that its voice told, none of it earlier than they are."""
+    covered = sum(map(_count_letters, told))
+    for word in reckoned:
+        letters = _count_letters(word)
+        if covered and covered >= letters:
+            covered -= letters
+            continue
+        yield TimedWord(text=_cut_letters(word["text"], covered), at_ms=max(word["at_ms"], told[-1]["at_ms"]))
+        covered = 0
+
+
+def _count_letters(word: TimedWord) -> int:
+    """Without punctuation, of which voices tell or not."""
+    return sum(map(str.isalnum, word["text"]))
+
+
+def _cut_letters(text: str, count: int) -> str:
+    while count and text:
+        count -= text[0].isalnum()
+        text = text[1:]
+    return text
