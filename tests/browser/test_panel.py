@@ -258,7 +258,7 @@ def test_a_turn_that_was_not_understood_is_shown_until_the_next_one_is(
 
 def test_the_last_line_stays_in_sight_when_the_panel_grows(open_panel: Open, app: LiveApp) -> None:
     app.will_answer("\n\n".join(f"Line {number}." for number in range(60)))
-    page = open_panel(viewport={"width": 1280, "height": 720})
+    page = open_panel(viewport={"width": 1280, "height": 1000})
     write(page, "Tell me a story.")
     wait_for_phase(page, "speaking", "answered")
     below = """() => {
