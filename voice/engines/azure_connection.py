@@ -14,7 +14,13 @@ from urllib.parse import urlsplit
 
 import anyio
 import anyio.to_thread
-from azure.cognitiveservices.speech import CancellationErrorCode, PropertyId, SpeechConfig
+from azure.cognitiveservices.speech import (
+    CancellationErrorCode,
+    Connection,
+    EventSignal,
+    PropertyId,
+    SpeechConfig,
+)
 from azure.core.credentials import TokenCredential
 
 from voice.engines import EngineError, NotConfigured, Rejected, Unavailable
@@ -337,3 +343,11 @@ def _release_all(items: set[Any]) -> None:
     for item in list(items):
         item.release()
     items.clear()
+
+
+def cut_off(signals: Mapping[EventSignal, Any], connection: Connection) -> None:
+    """Have the SDK tell nothing more, and close the connection. Handlers left behind abort the process at its end."""
+    for signal in signals:
+        signal.disconnect_all()
+    with suppress(RuntimeError):
+        connection.close()

@@ -12,6 +12,7 @@ import azure.cognitiveservices.speech as sdk
 
 from voice.audio import SPEECH_RATE
 from voice.engines import EngineError
+from voice.engines.azure_connection import cut_off
 from voice.engines.azure_voices import language_of_tag
 
 TICKS = 10_000
@@ -119,10 +120,7 @@ class Recogniser:
                 return
             with suppress(RuntimeError):  # of one that never ran, or broke
                 self._recogniser.stop_continuous_recognition_async().get()
-            for signal in self._signals:
-                signal.disconnect_all()
-            with suppress(RuntimeError):
-                self._connection.close()
+            cut_off(self._signals, self._connection)
             self._signals.clear()
             del self._connection
             self._recogniser = None

@@ -15,7 +15,7 @@ import azure.cognitiveservices.speech as sdk
 
 from voice.audio import VOICE_RATE, Pcm
 from voice.engines import EngineError, Speech, Unavailable, Voice, Word
-from voice.engines.azure_connection import Pool, SpeechResource, watching
+from voice.engines.azure_connection import Pool, SpeechResource, cut_off, watching
 from voice.engines.azure_voices import DEFAULT_VOICES, KNOWN_VOICES, OfferedVoice, offer
 from voice.engines.ssml import make_ssml, speakable
 from voice.languages import split_by_language
@@ -294,10 +294,7 @@ class Synthesiser:
             return
         with suppress(RuntimeError):
             self._synthesiser.stop_speaking_async().get()
-        for signal in self._signals:
-            signal.disconnect_all()
-        with suppress(RuntimeError):
-            self._connection.close()
+        cut_off(self._signals, self._connection)
         self._signals.clear()
         del self._connection
         self._synthesiser = None
