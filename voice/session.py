@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,16 +13,25 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import anyio
-from anyio.streams.memory import MemoryObjectSendStream
+from typing_extensions import assert_never
 
 from voice import texts
 from voice.audio import Pcm
 from voice.conversation import Conversation, open_conversation
 from voice.decoding import decode
-from voice.engines import BadInput, EngineError, Engines, Message, Transcript, Unavailable
+from voice.engines import (
+    BadInput,
+    EngineError,
+    Engines,
+    Message,
+    Speech,
+    ToolCall,
+    Transcript,
+    Unavailable,
+    Usage,
+)
 from voice.engines.failover import Switch, noting
 from voice.languages import language_of
-from voice.phrases import PhraseSplitter
 from voice.session_events import (
     Began,
     Emit,
@@ -37,6 +46,16 @@ from voice.session_events import (
     Spoke,
     Stopped,
     TurnEvent,
+)
+from voice.speaking import (
+    ChatFailed,
+    PhraseBegun,
+    PhraseSent,
+    Progress,
+    SpokenBy,
+    VoiceFailed,
+    Written,
+    write_and_speak,
 )
 
 log = logging.getLogger(__name__)
@@ -282,14 +301,10 @@ class Session:
         self.add_line(Line("user", heard.text))
         line = self._reply_line = self.add_line(Line("assistant", ""))
         emit(heard)
+        by = SpokenBy(self.engines.text_to_speech, preferences.voice, preferences.speed, heard.language)
         finished = False
-        to_voice, phrases = anyio.create_memory_object_stream[str](math.inf)
         try:
-            with phrases:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._speak, phrases, preferences, emit)
-                    with to_voice:
-                        await self._write(prompt, PhraseSplitter(heard.language), to_voice, emit)
+            await write_and_speak(self.engines.chat.reply(prompt), by, partial(self._follow_reply, emit))
             finished = True
         finally:
             self.change_line(line, stopped=not finished, notes=self._notes)
@@ -310,45 +325,27 @@ class Session:
             self.conversation.opening = open_conversation(persona, language)
         return self.conversation.prompt(said)
 
-    async def _write(
-        self,
-        prompt: Sequence[Message],
-        splitter: PhraseSplitter,
-        to_voice: MemoryObjectSendStream[str],
-        emit: Emit,
-    ) -> None:
-        """Read the reply as it is written, and hand its phrases to the voice."""
-
-        def hand_over(ready: Iterable[str]) -> None:
-            for phrase in ready:
+    def _follow_reply(self, emit: Emit, event: Progress) -> None:
+        text = self.lines[self._reply_line].text
+        match event:
+            case str():
+                text += event
+                self.change_line(self._reply_line, text=text)
+                emit(ReplyGrew(text))
+            case Written():
+                if not text.strip():
+                    raise Unavailable("chat_said_nothing")
+                emit(Replied(text))
+            case PhraseSent(phrase):
                 emit(PhraseReady(phrase))
-                to_voice.send_nowait(phrase)
-
-        text = ""
-        try:
-            async with aclosing(self.engines.chat.reply(prompt)) as pieces:
-                async for piece in pieces:
-                    if not isinstance(piece, str):
-                        continue  # no tools were offered, and nobody asks what it cost
-                    text += piece
-                    self.change_line(self._reply_line, text=text)
-                    emit(ReplyGrew(text))
-                    hand_over(splitter.feed(piece))
-            if not text.strip():
-                raise Unavailable("chat_said_nothing")
-            emit(Replied(text))
-        except EngineError as error:
-            self._fail(error, emit)
-        hand_over(splitter.finish())
-
-    async def _speak(self, phrases: AsyncIterator[str], preferences: Preferences, emit: Emit) -> None:
-        voice = self.engines.text_to_speech
-        try:
-            async with aclosing(voice.speak(phrases, preferences.voice, preferences.speed)) as sound:
-                async for speech in sound:
-                    emit(Spoke(speech))
-        except EngineError as error:
-            self._fail(error, emit)
+            case Speech():
+                emit(Spoke(event))
+            case ChatFailed(error) | VoiceFailed(error):
+                self._fail(error, emit)
+            case ToolCall() | Usage() | PhraseBegun():
+                pass  # no tools were offered, and nobody asks what it cost
+            case _:
+                assert_never(event)
 
     def _fail(self, error: EngineError, emit: Emit) -> None:
         self.change_line(self._reply_line, error=error)

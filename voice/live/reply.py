@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import uuid4
 
 import anyio
-from anyio.streams.memory import MemoryObjectSendStream
+from typing_extensions import assert_never
 
 from voice.engines import (
     PLAIN_REPLY,
@@ -20,7 +18,6 @@ from voice.engines import (
     ReplyOptions,
     ReplyPiece,
     Speech,
-    TextToSpeech,
     ToolCall,
     Unavailable,
     Usage,
@@ -29,8 +26,17 @@ from voice.engines.failover import Switch, noting
 from voice.live.events import ReplyCalled, ReplySpoke, ReplyWrote
 from voice.live.playback import Playback
 from voice.live.spoken import Spoken
-from voice.live.turn_clock import ReplyClock
-from voice.phrases import PhraseSplitter
+from voice.live.turn_clock import ReplyClock, ReplyMoment
+from voice.speaking import (
+    ChatFailed,
+    PhraseBegun,
+    PhraseSent,
+    Progress,
+    SpokenBy,
+    VoiceFailed,
+    Written,
+    write_and_speak,
+)
 from voice.turns.events import ReplyEnded, ReplyFailed, ReplyReady
 
 log = logging.getLogger(__name__)
@@ -54,17 +60,6 @@ class ReplyWish:
     voice: str | None = None
     """A voice's name; None, as `speed`'s: as preferred."""
     speed: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SpokenBy:
-    """The voice, and how it speaks."""
-
-    text_to_speech: TextToSpeech
-    voice: str
-    speed: float
-    language: str
-    """Until the text itself tells."""
 
 
 class Reply:
@@ -112,12 +107,9 @@ class Reply:
         self._pass_on = pass_on
         self._add_note = note
         self._waiting: deque[ReplyWrote | ReplySpoke | ReplyCalled] = deque()
-        self._silent: deque[str] = deque()  # phrases whose sound has not begun
-        self._phrase = ""
         self._ready = False
         self._stopped = False
         self._scope = anyio.CancelScope()
-        self._splitter = PhraseSplitter(speaker.language if speaker else "en")
         self._now = anyio.current_time
 
     @property
@@ -137,15 +129,14 @@ class Reply:
 
     async def run(self, pieces: AsyncGenerator[ReplyPiece, None]) -> None:
         """Write the reply and speak it. Failures are told, none is raised."""
-        self.clock.mark("chat_asked", self._now())
+        self._mark("chat_asked")
         with self._scope, noting(self._note):
             try:
-                await self._write_and_speak(pieces)
+                await write_and_speak(pieces, self._speaker, self._take)
             except Exception:
                 log.exception("A reply broke")
                 self.error = EngineError("turn_broke")
             if not self._stopped:
-                self._give_silent()
                 self.spoken.finish()
                 self.ended = True
                 self._tell(ReplyFailed(self.number) if self.error else ReplyEnded(self.number))
@@ -163,79 +154,36 @@ class Reply:
         """What the user got of it by so much of its sound."""
         return self.text if self.mute or self.is_whole(ms) else self.spoken.heard(ms)
 
-    async def _write_and_speak(self, pieces: AsyncGenerator[ReplyPiece, None]) -> None:
-        to_voice, phrases = anyio.create_memory_object_stream[str](math.inf)
-        with phrases:
-            async with anyio.create_task_group() as tasks:
-                if self._speaker:
-                    tasks.start_soon(self._speak, phrases, self._speaker)
-                with to_voice:
-                    await self._write(pieces, to_voice)
-
-    async def _write(
-        self, pieces: AsyncGenerator[ReplyPiece, None], to_voice: MemoryObjectSendStream[str]
-    ) -> None:
-        try:
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    if isinstance(piece, Usage):
-                        self.usage = piece
-                    elif isinstance(piece, ToolCall):
-                        self.calls.append(piece)
-                        self._give(ReplyCalled(self.number, make_item_id(), piece))
-                    elif piece:
-                        self._take_text(piece, to_voice)
-            if not self.text.strip() and not self.calls:
-                raise Unavailable("chat_said_nothing")
-        except EngineError as error:
-            self.error = self.error or error
-        self._say(self._splitter.finish(), to_voice)
-
-    def _take_text(self, piece: str, to_voice: MemoryObjectSendStream[str]) -> None:
-        self.clock.mark("first_token", self._now())
-        self.text += piece
-        if self._speaker is None:
-            self._give(ReplyWrote(self.number, piece))
-        else:
-            self._say(self._splitter.feed(piece), to_voice)
-
-    def _say(self, phrases: Iterable[str], to_voice: MemoryObjectSendStream[str]) -> None:
-        if self._speaker is None:
-            return
-        for phrase in phrases:
-            self.clock.mark("first_phrase", self._now())
-            self._silent.append(phrase)
-            to_voice.send_nowait(phrase)
-        if self.mute:
-            self._give_silent()
-
-    async def _speak(self, phrases: AsyncIterator[str], by: SpokenBy) -> None:
-        try:
-            async with aclosing(by.text_to_speech.speak(phrases, by.voice, by.speed)) as sound:
-                async for speech in sound:
-                    self._take_speech(speech)
-        except EngineError as error:
-            self.error = self.error or error
-            self.mute = True
-            self._give_silent()
-
-    def _take_speech(self, speech: Speech) -> None:
-        self.clock.mark("first_audio", self._now())
-        # The text of a phrase goes right ahead of its sound, so that captions know when it is said.
-        if speech.phrase != self._phrase:
-            for _ in range(self._silent.index(speech.phrase) + 1 if speech.phrase in self._silent else 0):
-                self._phrase = self._silent.popleft()
-                self._give_phrase(self._phrase)
-        self.spoken.add(speech)
-        self._give(ReplySpoke(self.number, speech))
-
-    def _give_silent(self) -> None:
-        """The phrases that got no sound, at least to be read."""
-        while self._silent:
-            self._give_phrase(self._silent.popleft())
-
-    def _give_phrase(self, phrase: str) -> None:
-        self._give(ReplyWrote(self.number, self.spoken.write(phrase)))
+    def _take(self, event: Progress) -> None:
+        match event:
+            case str():
+                self._mark("first_token")
+                self.text += event
+                if self._speaker is None:
+                    self._give(ReplyWrote(self.number, event))
+            case ToolCall():
+                self.calls.append(event)
+                self._give(ReplyCalled(self.number, make_item_id(), event))
+            case Usage():
+                self.usage = event
+            case Written():
+                if not self.text.strip() and not self.calls:
+                    raise Unavailable("chat_said_nothing")
+            case PhraseSent():
+                self._mark("first_phrase")
+            case PhraseBegun(phrase):
+                self._give(ReplyWrote(self.number, self.spoken.write(phrase)))
+            case Speech():
+                self._mark("first_audio")
+                self.spoken.add(event)
+                self._give(ReplySpoke(self.number, event))
+            case ChatFailed(error):
+                self.error = self.error or error
+            case VoiceFailed(error):
+                self.error = self.error or error
+                self.mute = True
+            case _:
+                assert_never(event)
 
     def _give(self, event: ReplyWrote | ReplySpoke | ReplyCalled) -> None:
         if self._stopped:
@@ -250,10 +198,13 @@ class Reply:
             self._tell(ReplyReady(self.number))
 
     def _hand_on(self, event: ReplyWrote | ReplySpoke | ReplyCalled) -> None:
-        self.clock.mark("released", self._now())
+        self._mark("released")
         if isinstance(event, ReplySpoke) and self.playback:
             self.playback.send(event.speech.pcm.seconds * 1000, self._now())
         self._pass_on(self, event)
+
+    def _mark(self, moment: ReplyMoment) -> None:
+        self.clock.mark(moment, self._now())
 
     def _note(self, switch: Switch) -> None:
         self.notes = (*self.notes, switch)

@@ -24,9 +24,10 @@ from voice.live.events import (
 )
 from voice.live.hearing import Hearing
 from voice.live.record import Record
-from voice.live.reply import Reply, ReplyWish, SpokenBy, Start
+from voice.live.reply import Reply, ReplyWish, Start
 from voice.live.turn_clock import tell_times
 from voice.session import PERSONA_CHARACTERS, Session
+from voice.speaking import SpokenBy
 from voice.turns.events import (
     CutReply,
     DropReply,
