@@ -15,7 +15,7 @@ import pytest
 from tests.fakes import FakeChat, FakeSpeechToText, FakeTextToSpeech, fake_engines
 from tests.virtual_time import VirtualTimeLoop
 from voice.audio import SPEECH_RATE, Pcm, encode_wav
-from voice.engines import Engines, Message, Rejected, ReplyPiece, Transcript, Unavailable
+from voice.engines import Engines, Incomplete, Message, Rejected, ReplyPiece, Transcript, Unavailable
 from voice.engines.failover import FailoverChat
 from voice.session import PERSONA_CHARACTERS, Limits, Preferences, Session
 from voice.session_events import (
@@ -24,6 +24,7 @@ from voice.session_events import (
     Heard,
     PhraseReady,
     Recognising,
+    Replied,
     ReplyGrew,
     Spoke,
     Stopped,
@@ -75,6 +76,29 @@ async def test_the_first_phrase_is_spoken_while_the_reply_is_still_being_written
     events = await read(start(fake_engines(chat=chat)).answer_text("Hello", USUAL))
     spoke = next(index for index, event in enumerate(events) if isinstance(event, Spoke))
     assert not any(isinstance(event, ReplyGrew) and event.text.endswith("one.") for event in events[:spoke])
+
+
+async def test_a_reply_that_reached_its_limit_ends_with_an_ellipsis_which_is_not_spoken() -> None:
+    chat, voice = FakeChat([["And then", Incomplete("max_output_tokens")]]), FakeTextToSpeech()
+    session = start(fake_engines(chat=chat, text_to_speech=voice))
+    events = await read(session.answer_text("Hello", USUAL))
+    assert Replied("And then…") in events
+    assert session.lines[1].text == "And then…"
+    assert voice.spoken == ["And then"]
+
+
+async def test_a_reply_of_which_the_limit_left_nothing_is_told_as_a_failure() -> None:
+    session = start(fake_engines(chat=FakeChat([[Incomplete("max_output_tokens")]])))
+    events = await read(session.answer_text("Hello", USUAL))
+    assert [event.error.sentence for event in events if isinstance(event, Failed)] == ["chat_said_nothing"]
+
+
+async def test_a_reply_that_a_filter_stopped_says_so_after_what_was_written() -> None:
+    session = start(fake_engines(chat=FakeChat([["Well,", Incomplete("content_filter")]])))
+    events = await read(session.answer_text("Hello", USUAL))
+    assert [event.error.sentence for event in events if isinstance(event, Failed)] == ["chat_filtered"]
+    assert not [event for event in events if isinstance(event, Replied)]
+    assert session.lines[1].text == "Well,"
 
 
 async def test_the_model_is_reminded_of_what_was_said() -> None:

@@ -23,7 +23,9 @@ from voice.engines import (
     BadInput,
     EngineError,
     Engines,
+    Incomplete,
     Message,
+    Rejected,
     Speech,
     ToolCall,
     Transcript,
@@ -329,9 +331,12 @@ class Session:
         text = self.lines[self._reply_line].text
         match event:
             case str():
-                text += event
-                self.change_line(self._reply_line, text=text)
-                emit(ReplyGrew(text))
+                self._grow_reply(text + event, emit)
+            case Incomplete(reason="content_filter"):
+                raise Rejected("chat_filtered")
+            case Incomplete():
+                if text.strip():
+                    self._grow_reply(text + "…", emit)
             case Written():
                 if not text.strip():
                     raise Unavailable("chat_said_nothing")
@@ -346,6 +351,10 @@ class Session:
                 pass  # no tools were offered, and nobody asks what it cost
             case _:
                 assert_never(event)
+
+    def _grow_reply(self, text: str, emit: Emit) -> None:
+        self.change_line(self._reply_line, text=text)
+        emit(ReplyGrew(text))
 
     def _fail(self, error: EngineError, emit: Emit) -> None:
         self.change_line(self._reply_line, error=error)

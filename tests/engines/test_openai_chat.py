@@ -25,7 +25,17 @@ from tests.emulators.chat import (
     delta,
 )
 from tests.emulators.loopback import STALL, Cut, Pause, Raw, Refuse, Silence
-from voice.engines import EngineError, Message, NotConfigured, Rejected, Unavailable, only_text
+from voice.engines import (
+    EngineError,
+    Incomplete,
+    IncompleteReason,
+    Message,
+    NotConfigured,
+    Rejected,
+    Unavailable,
+    Usage,
+    only_text,
+)
 from voice.engines.openai_account import Account, connect_openai
 from voice.engines.openai_chat import REASONING_TOKENS, OpenAIChat, Thinking
 
@@ -152,17 +162,22 @@ async def test_an_engine_can_be_used_again_after_a_reply_was_stopped() -> None:
 # How a reply ends
 
 
-async def test_a_reply_that_reached_the_limit_ends_with_an_ellipsis() -> None:
-    assert await ask(Stream("And then", finish="length")) == "And then…"
+@pytest.mark.parametrize(
+    ("finish", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")]
+)
+async def test_a_reply_that_breaks_off_says_so_after_its_text(finish: str, reason: IncompleteReason) -> None:
+    with ChatServer(Stream("And then", finish=finish)) as server:
+        async with chatting(server) as chat, aclosing(chat.reply(PROMPT)) as reply:
+            assert [piece async for piece in reply] == ["And then", Incomplete(reason), Usage(9, 3)]
 
 
 async def test_a_reply_that_said_nothing_before_the_limit_stays_empty() -> None:
     assert await ask(Stream(delta(reasoning_content="Hm."), finish="length")) == ""
 
 
-async def test_a_filtered_reply_is_rejected_after_what_was_said() -> None:
-    said, error = await fail(Stream("Well,", finish="content_filter"))
-    assert said == "Well,"
+async def test_a_reply_that_is_filtered_before_its_first_word_is_rejected() -> None:
+    said, error = await fail(Stream(finish="content_filter"))
+    assert said == ""
     assert isinstance(error, Rejected)
     assert error.sentence == "chat_filtered"
 

@@ -9,7 +9,7 @@ import pytest
 from tests.fakes import FakeChat, FakeSpeechToText, FakeTextToSpeech
 from tests.live.talk import Talk, talking
 from tests.virtual_time import VirtualTimeLoop
-from voice.engines import Rejected, Transcript, Unavailable
+from voice.engines import Incomplete, Rejected, Transcript, Unavailable
 from voice.live.events import (
     FinalHeard,
     HearingFailed,
@@ -69,6 +69,40 @@ async def test_a_model_that_breaks_off_is_heard_as_far_as_it_came() -> None:
     assert talk.messages[1] == ("assistant", "One is here. Two")
     assert talk.all(ReplyDone)[0].status == "failed"
     assert talk.phases[-1] == Phase.LISTENING
+
+
+async def test_a_reply_that_reached_its_limit_is_incomplete_and_its_line_shows_it() -> None:
+    chat = FakeChat([["One is here. Two", Incomplete("max_output_tokens")]])
+    async with talking(Talk(chat=chat)) as talk:
+        await talk.say(1000)
+        await talk.pause(4000)
+    [done] = talk.all(ReplyDone)
+    assert (done.status, done.incomplete, done.error) == ("incomplete", "max_output_tokens", None)
+    assert talk.transcript == "One is here. Two"
+    assert talk.messages[1] == ("assistant", "One is here. Two")
+    assert talk.lines[1] == ("assistant", "One is here. Two…")
+
+
+async def test_a_reply_that_a_filter_stopped_is_incomplete_and_its_line_says_why() -> None:
+    chat = FakeChat([["One is here. Two", Incomplete("content_filter")]])
+    async with talking(Talk(chat=chat)) as talk:
+        await talk.say(1000)
+        await talk.pause(4000)
+    [done] = talk.all(ReplyDone)
+    assert (done.status, done.incomplete) == ("incomplete", "content_filter")
+    error = talk.session.lines[1].error
+    assert error is not None
+    assert error.sentence == "chat_filtered"
+    assert talk.lines[1] == ("assistant", "One is here. Two")
+
+
+async def test_a_voice_that_fails_is_told_also_of_a_reply_that_broke_off() -> None:
+    chat = FakeChat([["One is here. Two is here. Th", Incomplete("max_output_tokens")]])
+    voice = FakeTextToSpeech(error=Unavailable("voice_failed"))
+    async with talking(Talk(chat=chat, voice=voice)) as talk:
+        await talk.say(1000)
+        await talk.pause(4000)
+    assert talk.all(ReplyDone)[0].status == "failed"
 
 
 @pytest.mark.parametrize("spoken", [["before"], []])

@@ -12,10 +12,13 @@ import pytest
 from openai import AsyncOpenAI
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.emulators.chat import ChatServer, Stream
 from tests.fakes import FakeChat, FakeSpeechToText, FakeTextToSpeech, fake_engines
 from tests.web.realtime import Caller, calling, collapse, read_speech, serving
 from voice.audio import VOICE_RATE, Pcm
 from voice.engines import Message, Tool, ToolCall, Transcript, Unavailable, Usage
+from voice.engines.openai_account import connect_openai
+from voice.engines.openai_chat import OpenAIChat
 from voice.web.door import Door
 from voice.web.realtime.reception import Bounds
 
@@ -80,6 +83,27 @@ async def test_a_reply_in_text_alone_makes_no_sound() -> None:
         "response.output_item.done",
         "response.done",
     ]
+
+
+@pytest.mark.parametrize(
+    ("finish", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")]
+)
+@pytest.mark.parametrize("modality", ["audio", "text"])
+async def test_a_reply_that_breaks_off_is_incomplete_and_says_why(
+    finish: str, reason: str, modality: str
+) -> None:
+    with ChatServer(Stream("Once upon a time, the", finish=finish)) as server:
+        chat = OpenAIChat(connect_openai(server.url, "a key"), model="emulated")
+        async with serving(fake_engines(chat=chat)) as host, calling(host) as caller:
+            await caller.update(output_modalities=[modality])
+            done = (await caller.say("Tell me a story")).response
+        await chat.close()
+    details = done.status_details
+    assert (done.status, details.type, details.reason) == ("incomplete", "incomplete", reason)
+    assert done.usage.total_tokens > 0
+    [item] = done.output
+    assert item.status == "incomplete"
+    assert (item.content[0].transcript or item.content[0].text) == "Once upon a time, the"
 
 
 async def test_what_was_said_before_is_remembered_and_instructions_are_followed() -> None:

@@ -60,6 +60,16 @@ class Usage:
     cached_tokens: int = 0
 
 
+IncompleteReason: TypeAlias = Literal["max_output_tokens", "content_filter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Incomplete:
+    """The reply breaks off here."""
+
+    reason: IncompleteReason
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     role: Literal["system", "user", "assistant", "tool"]
@@ -82,7 +92,7 @@ class ReplyOptions:
 
 
 PLAIN_REPLY = ReplyOptions()
-ReplyPiece: TypeAlias = "str | ToolCall | Usage"
+ReplyPiece: TypeAlias = "str | ToolCall | Usage | Incomplete"
 
 
 async def only_text(reply: AsyncGenerator[ReplyPiece, None]) -> AsyncGenerator[str, None]:
@@ -183,7 +193,8 @@ class ChatModel(Protocol):
     ) -> AsyncGenerator[ReplyPiece, None]:
         """Pieces of the reply's text as they are written, cut anywhere.
 
-        Whole calls of tools, if some were offered; last, where the provider tells it, the usage.
+        Whole calls of tools, if some were offered. After the text, whether it breaks off; last, where the provider
+        tells it, the usage.
         """
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,8 @@ from openai.types.chat import ChatCompletionChunk
 
 from voice.engines import (
     PLAIN_REPLY,
+    Incomplete,
+    IncompleteReason,
     Message,
     NotConfigured,
     Rejected,
@@ -34,10 +36,14 @@ REASONING_TOKENS = 2000
 """Room to think before the reply, for models whose limit counts both; with `reasoning_effort` low few take half of it."""
 
 
+BREAKS: Mapping[str, IncompleteReason] = {"length": "max_output_tokens", "content_filter": "content_filter"}
+"""Finish reasons of a reply that is none to its end."""
+
+
 class OpenAIChat:
     """One model of an account. Lives in one event loop, as its kept connections do.
 
-    A reply that reached `max_tokens` ends with "…". Reasoning (`reasoning_content`, a leading <think> block) is no
+    Reasoning (`reasoning_content`, a leading <think> block) is no
     part of a reply.
     """
 
@@ -102,10 +108,10 @@ class OpenAIChat:
             yield rest
         if finish is None:
             raise Unavailable("chat_unreachable")
-        if finish == "content_filter":
+        if finish == "content_filter" and not said:
             raise Rejected("chat_filtered")
-        if finish == "length" and said:
-            yield "…"
+        if reason := BREAKS.get(finish):
+            yield Incomplete(reason)
         for call in calls.whole():
             yield call
         if usage:

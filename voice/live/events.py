@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from voice.engines import EngineError, Speech, ToolCall, Usage
+from voice.engines import EngineError, IncompleteReason, Speech, ToolCall, Usage
 from voice.engines.failover import Switch
 from voice.turns.events import Phase
 
@@ -116,6 +116,8 @@ class ReplyDone:
     interrupted: bool = False
     """Cancelled by the user's voice, not by a request."""
     error: EngineError | None = None
+    incomplete: IncompleteReason | None = None
+    """Why, if the status is that; a filter's is an error too."""
     usage: Usage | None = None
 
 

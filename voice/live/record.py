@@ -42,9 +42,17 @@ class Record:
     def add_call(self, item: str, call: ToolCall) -> None:
         self._session.conversation.add(Message("assistant", "", calls=(call,)), item)
 
-    def end_reply(self, item: str, error: EngineError | None = None, notes: tuple[Switch, ...] = ()) -> None:
+    def end_reply(
+        self,
+        item: str,
+        error: EngineError | None = None,
+        notes: tuple[Switch, ...] = (),
+        breaks_off: bool = False,
+    ) -> None:
         """One without a word leaves nothing but the line of its error."""
         found = self._session.conversation.find(item)
+        if breaks_off and item in self._lines:
+            self._change_line(item, text=self._session.lines[self._lines[item]].text + "…")
         if found is not None and not found.message.content:
             self.drop(item)
         if error is not None or (notes and item in self._lines):

@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from uuid import uuid4
 
 import anyio
@@ -15,6 +15,9 @@ from typing_extensions import assert_never
 from voice.engines import (
     PLAIN_REPLY,
     EngineError,
+    Incomplete,
+    IncompleteReason,
+    Rejected,
     ReplyOptions,
     ReplyPiece,
     Speech,
@@ -88,6 +91,8 @@ class Reply:
         self.calls: list[ToolCall] = []
         self.usage: Usage | None = None
         self.error: EngineError | None = None
+        self.incomplete: IncompleteReason | None = None
+        """Why the chat model broke off."""
         self.notes: tuple[Switch, ...] = ()
         self.clock = ReplyClock()
         self.playback: Playback | None = None
@@ -96,6 +101,7 @@ class Reply:
         """Whether all that there was to be of it is there; never, if it was stopped before."""
         self.mute = speaker is None
         """Whether it is to be read rather than heard: in text alone, or its voice failed."""
+        self.voice_failed = False
         self.guessed = False
         """Whether it was prepared before the user's words were final."""
         self.told_times = False
@@ -150,22 +156,21 @@ class Reply:
         """Whether whoever heard so much of the sound got all that there was to be."""
         return self.ended and (self.mute or ms >= self.spoken.length_ms)
 
+    @property
+    def status(self) -> Literal["completed", "failed", "incomplete"]:
+        """How it ended."""
+        if self.incomplete and not self.voice_failed:
+            return "incomplete"
+        return "failed" if self.error else "completed"
+
     def heard(self, ms: float) -> str:
         """What the user got of it by so much of its sound."""
         return self.text if self.mute or self.is_whole(ms) else self.spoken.heard(ms)
 
     def _take(self, event: Progress) -> None:
         match event:
-            case str():
-                self._mark("first_token")
-                self.text += event
-                if self._speaker is None:
-                    self._give(ReplyWrote(self.number, event))
-            case ToolCall():
-                self.calls.append(event)
-                self._give(ReplyCalled(self.number, make_item_id(), event))
-            case Usage():
-                self.usage = event
+            case str() | ToolCall() | Usage() | Incomplete():
+                self._take_piece(event)
             case Written():
                 if not self.text.strip() and not self.calls:
                     raise Unavailable("chat_said_nothing")
@@ -181,9 +186,26 @@ class Reply:
                 self.error = self.error or error
             case VoiceFailed(error):
                 self.error = self.error or error
-                self.mute = True
+                self.mute = self.voice_failed = True
             case _:
                 assert_never(event)
+
+    def _take_piece(self, piece: ReplyPiece) -> None:
+        match piece:
+            case str():
+                self._mark("first_token")
+                self.text += piece
+                if self._speaker is None:
+                    self._give(ReplyWrote(self.number, piece))
+            case ToolCall():
+                self.calls.append(piece)
+                self._give(ReplyCalled(self.number, make_item_id(), piece))
+            case Usage():
+                self.usage = piece
+            case Incomplete(reason):
+                self.incomplete = reason
+                if reason == "content_filter":
+                    self.error = self.error or Rejected("chat_filtered")
 
     def _give(self, event: ReplyWrote | ReplySpoke | ReplyCalled) -> None:
         if self._stopped:

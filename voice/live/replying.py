@@ -101,7 +101,9 @@ class Replying:
         if reply is None or reply is not self.current:
             return  # it is told when it is released
         self._record.write_reply(reply.item, reply.text)
-        self._record.end_reply(reply.item, reply.error, reply.notes)
+        self._record.end_reply(
+            reply.item, reply.error, reply.notes, breaks_off=reply.incomplete == "max_output_tokens"
+        )
         said = self._hearing.find(reply.turn)
         if reply.error and said and not reply.text.strip() and not reply.calls:
             # As after a turn by keyboard: a model must not answer it later, a filter not stop at it for ever.
@@ -109,8 +111,9 @@ class Replying:
         self._emit(
             ReplyDone(
                 number,
-                "failed" if reply.error else "completed",
+                reply.status,
                 error=reply.error,
+                incomplete=reply.incomplete,
                 usage=reply.usage,
             )
         )

@@ -69,7 +69,8 @@ class Response:
     def finish(self, done: ReplyDone, language: str) -> Iterator[ServerEvent]:
         """`language`: of what is said about a failure."""
         if self._message is not None:
-            yield from self._message.finish("completed" if done.status == "completed" else "incomplete")
+            status: Status = "completed" if done.status == "completed" else "incomplete"
+            yield from self._message.finish(status, is_cut=done.status == "cancelled")
             self._output[self._message.index] = self._message.item
         yield make_event(
             "response.done",
@@ -138,11 +139,12 @@ class _Message:
             for piece in self._speech.write(speech.pcm):
                 yield self._tell("response.output_audio.delta", delta=piece)
 
-    def finish(self, status: Status) -> Iterator[ServerEvent]:
+    def finish(self, status: Status, is_cut: bool) -> Iterator[ServerEvent]:
+        """`is_cut`: nobody wants the rest of its sound."""
         if self._speech is None:
             yield self._tell("response.output_text.done", text=self._text)
         else:
-            if status == "completed":
+            if not is_cut:
                 for piece in self._speech.finish():
                     yield self._tell("response.output_audio.delta", delta=piece)
             yield self._tell("response.output_audio.done")
@@ -188,7 +190,7 @@ def describe_end(done: ReplyDone, language: str) -> dict[str, Any]:
     if done.status == "cancelled":
         return {"type": "cancelled", "reason": "turn_detected" if done.interrupted else "client_cancelled"}
     if done.status == "incomplete":
-        return {"type": "incomplete", "reason": "max_output_tokens"}
+        return {"type": "incomplete", "reason": done.incomplete}
     if done.status == "failed":
         sentence = done.error.sentence if done.error else "turn_broke"
         details = done.error.details if done.error else {}
