@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import anyio
@@ -24,6 +25,8 @@ from voice.live.events import (
     TurnTimes,
     UtteranceCommitted,
 )
+from voice.live.reply import Reply
+from voice.live.replying import REPLIES_KEPT
 from voice.session import Line, Preferences
 from voice.turns.events import Cancelled, Committed, Phase, TalkPressed, TalkReleased
 
@@ -131,6 +134,22 @@ async def test_a_function_call_goes_to_the_client_and_its_answer_to_the_model() 
     ]
     assert talk.session.conversation.find(called.item) is not None
     assert talk.messages[-1] == ("assistant", "It is 5.")
+
+
+async def test_only_the_last_replies_are_kept_to_be_cut() -> None:
+    count = 3 * REPLIES_KEPT
+    async with talking(Talk(chat=FakeChat(["One is here. Two is here."] * count), rules=BY_HAND)) as talk:
+        for _ in range(count):
+            talk.live.ask_reply()
+            await asyncio.sleep(5)
+        items = [event.item for event in talk.all(ReplyStarted)]
+        gc.collect()
+        kept = [each.item for each in gc.get_objects() if isinstance(each, Reply) and each.item in items]
+        assert sorted(kept) == sorted(items[-REPLIES_KEPT:])
+        assert talk.live.cut_item(items[-REPLIES_KEPT], 600) == "One is here."
+        with pytest.raises(KeyError):
+            talk.live.cut_item(items[-REPLIES_KEPT - 1], 600)
+    assert len(items) == len(talk.all(ReplyDone)) == count
 
 
 async def test_asking_again_cuts_the_reply_under_way() -> None:

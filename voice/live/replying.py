@@ -41,6 +41,8 @@ from voice.turns.events import (
 )
 
 ReplyAction: TypeAlias = PrepareReply | DropReply | ReleaseReply | HoldReply | ResumeReply | CutReply
+REPLIES_KEPT = 32
+"""Released ones, so that a client can cut them still. It cuts what it has just played; older ones were heard."""
 TIMER_SLACK_SECONDS = 0.001
 """A timer may fire a clock tick early."""
 
@@ -133,7 +135,7 @@ class Replying:
             self._end_playback(reply)
 
     def find_item(self, item: str) -> Reply:
-        """Raises KeyError when it is no reply's."""
+        """Raises KeyError when it is no reply's, or one's before the last `REPLIES_KEPT`."""
         for reply in self._replies.values():
             if reply.item == item and reply.released:
                 return reply
@@ -198,6 +200,7 @@ class Replying:
         return self._session.preferences.language or language_of(said or last, usual)
 
     def _drop(self, number: int) -> None:
+        self._set_texts.pop(number, None)
         reply = self._replies.pop(number, None)
         if reply is not None:
             reply.stop()
@@ -217,8 +220,14 @@ class Replying:
         for switch in reply.notes:
             self._emit(Noted(switch))
         reply.release()
+        self._forget_old()
         if reply.ended:
             self.finish(reply.number)
+
+    def _forget_old(self) -> None:
+        released = [number for number, reply in self._replies.items() if reply.released]
+        for number in released[:-REPLIES_KEPT]:
+            del self._replies[number]
 
     def _pass_on(self, reply: Reply, event: ReplyWrote | ReplySpoke | ReplyCalled) -> None:
         if isinstance(event, ReplyCalled):

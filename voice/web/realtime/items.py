@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
@@ -102,10 +103,10 @@ class Items:
         self._conversation = conversation
         self._items: dict[str, WireItem] = {}
         self._order: list[str] = []
-        self._gone: set[str] = set()
+        self._gone: deque[str] = deque(maxlen=MAX_ITEMS)  # all of a conversation may be deleted at once
 
     def is_gone(self, name: str) -> bool:
-        """Whether it was there and the client has deleted it, which late events may cross."""
+        """Whether it was there and the client has deleted it of late, which late events may cross."""
         return name in self._gone
 
     def find(self, name: str) -> WireItem | None:
@@ -158,7 +159,7 @@ class Items:
         """
         del self._items[name]
         self._order.remove(name)
-        self._gone.add(name)
+        self._gone.append(name)
         self._forget(name)
 
     def _forget(self, name: str) -> None:

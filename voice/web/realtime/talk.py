@@ -272,7 +272,7 @@ class Talk:
             except KeyError as exc:
                 raise Refused(
                     "unsupported_content_type",
-                    "Only model output audio messages can be truncated.",
+                    "Only model output audio messages can be truncated, and of those the last ones.",
                     "item_id",
                 ) from exc
             self.replies.cut(name, text)
