@@ -73,7 +73,7 @@ async def time_turn(
     """
     start = clock()
     moments: dict[str, float] = {}
-    ready: dict[str, float] = {}
+    ready: list[float] = []
     heard = reply = first_phrase = ""
     tokens = 0
     sound_seconds = voice_seconds = spoke = 0.0
@@ -91,11 +91,11 @@ async def time_turn(
                 case PhraseReady(phrase):
                     moments.setdefault("first phrase", now)
                     first_phrase = first_phrase or phrase
-                    ready.setdefault(phrase, now)
+                    ready.append(now)
                 case Spoke(speech):
                     moments.setdefault("first PCM", now)
                     moments["whole reply"] = now
-                    voice_seconds += now - max(spoke, ready[speech.phrase])
+                    voice_seconds += now - max(spoke, ready[speech.number])
                     sound_seconds += speech.pcm.seconds
                     spoke = now
                 case Failed(error):

@@ -131,14 +131,18 @@ class FakeTextToSpeech:
     async def speak(
         self, phrases: AsyncIterator[str], voice: str, speed: float = 1.0
     ) -> AsyncGenerator[Speech, None]:
+        number = -1
         async for phrase in phrases:
+            number += 1
             await asyncio.sleep(self.delay)
             if self.error and self.spoken:
                 raise self.error
             self.spoken.append(phrase)
             samples = np.arange(int(len(phrase) * 0.05 / speed * VOICE_RATE))
             yield Speech(
-                Pcm.from_floats(0.2 * np.sin(2 * math.pi * 440 * samples / VOICE_RATE), VOICE_RATE), phrase
+                Pcm.from_floats(0.2 * np.sin(2 * math.pi * 440 * samples / VOICE_RATE), VOICE_RATE),
+                phrase,
+                number=number,
             )
 
     async def warm(self) -> None: ...

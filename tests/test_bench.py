@@ -52,7 +52,7 @@ async def test_each_moment_is_when_its_event_came() -> None:
         ReplyGrew("Hello. Bye."),
         Spoke(Speech(SECOND, "Hello.")),
         PhraseReady("Bye."),
-        Spoke(Speech(SECOND, "Bye.")),
+        Spoke(Speech(SECOND, "Bye.", number=1)),
         Finished(),
     )
     timing = await time_turn(turn, clock=count().__next__)
@@ -75,7 +75,7 @@ async def test_the_voice_is_charged_only_while_it_has_something_to_say() -> None
         PhraseReady("One."),  # 3 s
         PhraseReady("Two."),  # 4 s, while the voice is still at the first
         Spoke(Speech(SECOND, "One.")),  # 5 s
-        Spoke(Speech(SECOND, "Two.")),  # 6 s
+        Spoke(Speech(SECOND, "Two.", number=1)),  # 6 s
     )
     timing = await time_turn(turn, clock=count().__next__)
     assert timing.voice_seconds == (5 - 3) + (6 - 5)

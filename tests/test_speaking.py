@@ -73,6 +73,11 @@ async def test_a_phrase_is_with_the_voice_before_the_next_token_is_read_and_its_
     assert at["PhraseBegun"] - began == at["Speech"] - began == pytest.approx(0.5)
 
 
+async def test_a_phrase_that_is_said_again_is_told_again_with_its_own_sound() -> None:
+    told = without_sound(await follow(FakeChat([["はい。はい。はい。"]]), FakeTextToSpeech()))
+    assert told[told.index(Written()) + 2 :] == [PhraseBegun("はい。"), "はい。"] * 3
+
+
 async def test_a_reply_in_text_alone_has_no_phrases() -> None:
     call, usage = ToolCall("1", "look", "{}"), Usage(1, 2)
     assert await follow(FakeChat([["One. ", "", "Two.", call, usage]]), None) == [

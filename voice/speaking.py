@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -104,8 +103,8 @@ class _Voice:
         self._to_voice = to_voice
         self._tell = tell
         self._splitter = PhraseSplitter(by.language)
-        self._silent: deque[str] = deque()  # phrases whose sound has not begun
-        self._phrase = ""
+        self._sent: list[str] = []
+        self._begun = 0  # so many of them
         self._failed = False
 
     def take(self, event: Progress) -> None:
@@ -122,7 +121,7 @@ class _Voice:
         try:
             async with aclosing(by.text_to_speech.speak(phrases, by.voice, by.speed)) as sound:
                 async for speech in sound:
-                    self._begin_phrase_of(speech)
+                    self._begin(speech.number + 1)  # with it those before it that the voice passed over
                     self._tell(speech)
         except EngineError as error:
             self._failed = True
@@ -131,21 +130,18 @@ class _Voice:
 
     def give_silent(self) -> None:
         """The phrases that got no sound, at least to be read."""
-        while self._silent:
-            self._tell(PhraseBegun(self._silent.popleft()))
+        self._begin(len(self._sent))
 
     def _send(self, phrases: Iterable[str]) -> None:
         for phrase in phrases:
-            self._silent.append(phrase)
+            self._sent.append(phrase)
             self._tell(PhraseSent(phrase))
             self._to_voice.send_nowait(phrase)
         if self._failed:
             self.give_silent()
 
-    def _begin_phrase_of(self, speech: Speech) -> None:
-        """Those before it that the voice passed over come with it."""
-        if speech.phrase == self._phrase or speech.phrase not in self._silent:
-            return
-        while self._phrase != speech.phrase:
-            self._phrase = self._silent.popleft()
-            self._tell(PhraseBegun(self._phrase))
+    def _begin(self, count: int) -> None:
+        """So many phrases, from the first on."""
+        for phrase in self._sent[self._begun : count]:
+            self._begun += 1
+            self._tell(PhraseBegun(phrase))

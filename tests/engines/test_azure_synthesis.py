@@ -56,6 +56,15 @@ async def test_phrases_are_spoken_in_order_with_the_times_of_their_words(server:
     assert sum(len(piece.pcm.data) for piece in pieces) == 48 * 50 * len("Onetwo.Three.")
 
 
+async def test_a_phrase_that_is_said_again_is_another_one(server: AzureSpeechServer) -> None:
+    async with mouth(server) as engine:
+        pieces = await speak(engine, "はい。", "…", "はい。")
+    assert list(dict.fromkeys((piece.number, piece.phrase) for piece in pieces)) == [
+        (0, "はい。"),
+        (2, "はい。"),
+    ]
+
+
 async def test_each_language_is_spoken_by_its_voice_and_times_go_on(server: AzureSpeechServer) -> None:
     async with mouth(server) as engine:
         pieces = await speak(engine, 'Say "ありがとう" now.', voice="en-GB-RyanNeural")

@@ -97,6 +97,7 @@ class ScriptedVoice(FakeTextToSpeech):
         self.asked.append(voice)
         left = self.pieces_until_failure.pop(0) if self.pieces_until_failure else -1
         taken: list[str] = []
+        number = 0
         ended = False
         while not ended or taken:
             while not ended and len(taken) <= self.ahead:
@@ -110,7 +111,8 @@ class ScriptedVoice(FakeTextToSpeech):
                     raise MUTE
                 left -= 1
                 self.spoken.append(taken[0])
-                yield Speech(Pcm.silence(100, SPEECH_RATE), taken[0])
+                yield Speech(Pcm.silence(100, SPEECH_RATE), taken[0], number=number)
+            number += 1
             taken = taken[1:]
 
 
@@ -329,11 +331,19 @@ class TestTextToSpeech:
         assert len(await read(speech)) == pieces + 2 * len(by_second)
         assert (in_order(first.spoken), in_order(second.spoken)) == (by_first, by_second)
 
-    async def test_a_phrase_said_twice_running_is_not_said_once_more(self) -> None:
+    @pytest.mark.parametrize(
+        ("pieces", "by_second"), [(1, ["Yes.", "No."]), (2, ["Yes.", "No."]), (3, ["No."]), (4, ["No."])]
+    )
+    async def test_of_a_phrase_said_twice_running_none_is_lost_or_said_once_more(
+        self, pieces: int, by_second: list[str]
+    ) -> None:
         second = ScriptedVoice()
-        voice = FailoverTextToSpeech(ScriptedVoice(pieces_until_failure=[3], ahead=3), second)
-        await read(voice.speak(stream(["Yes.", "Yes.", "No."]), ""))
-        assert in_order(second.spoken) == ["No."]
+        voice = FailoverTextToSpeech(ScriptedVoice(pieces_until_failure=[pieces], ahead=3), second)
+        speeches = await read(voice.speak(stream(["Yes.", "Yes.", "No."]), ""))
+        assert in_order(second.spoken) == by_second
+        assert [speech.number for speech in speeches] == [0, 0, 1, 1, 2, 2][:pieces] + [
+            number for number in range(3 - len(by_second), 3) for _ in range(2)
+        ]
 
     async def test_the_menu_shows_the_voices_of_both_and_each_name_once(self) -> None:
         voice = FailoverTextToSpeech(ScriptedVoice(), ScriptedVoice(names=("ann", "kumo")))
@@ -460,25 +470,25 @@ class TestAnySequenceOfFailures:
         ahead: tuple[int, int],
         turns: int,
     ) -> None:
-        numbered = [f"{number}: {phrase}" for number, phrase in enumerate(phrases)]
         first, second = (
             ScriptedVoice(pieces_until_failure=list(script), ahead=taken)
             for script, taken in zip(until_failure, ahead, strict=True)
         )
         voice = FailoverTextToSpeech(first, second)
         for _ in range(turns):
-            spoken: list[str] = []
+            spoken: list[int] = []
             failed = False
             try:
-                async with aclosing(voice.speak(stream(numbered), "")) as sound:
+                async with aclosing(voice.speak(stream(phrases), "")) as sound:
                     async for speech in sound:
-                        spoken.append(speech.phrase)
+                        assert speech.phrase == phrases[speech.number]
+                        spoken.append(speech.number)
             except EngineError:
                 failed = True
             begun = list(dict.fromkeys(spoken))
-            assert begun == numbered[: len(begun)]
-            assert all(spoken.count(phrase) <= 2 for phrase in begun)
-            assert failed or begun == numbered
+            assert begun == list(range(len(begun)))
+            assert all(spoken.count(number) <= 2 for number in begun)
+            assert failed or len(begun) == len(phrases)
             await anyio.sleep(FIRST_RETRY_SECONDS)
 
 

@@ -232,6 +232,20 @@ async def test_a_client_that_stopped_by_itself_cuts_the_item_where_it_was() -> N
             talk.live.cut_item("item_unknown", 0)
 
 
+@pytest.mark.parametrize(
+    ("ms", "heard"), [(150, "はい。"), (300, "はい。はい。"), (450, "はい。はい。はい。")]
+)
+async def test_a_reply_that_says_the_same_again_is_told_and_cut_phrase_by_phrase(ms: int, heard: str) -> None:
+    talk = Talk(chat=FakeChat(["はい。はい。はい。"]))
+    async with talking(talk):
+        await talk.say(1000)
+        await talk.pause(2500)
+        told = [event for _, event in talk.told if isinstance(event, (ReplyWrote, ReplySpoke))]
+        assert [isinstance(event, ReplyWrote) for event in told] == [True, False] * 3
+        assert talk.transcript == "はい。はい。はい。"
+        assert talk.live.cut_item(talk.all(ReplyStarted)[0].item, ms) == heard
+
+
 # Time
 
 

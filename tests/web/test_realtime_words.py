@@ -18,7 +18,7 @@ def test_the_voices_own_times_are_counted_from_the_beginning_of_the_reply() -> N
         {"text": "there", "at_ms": 200},
     ]
     assert words.place(Speech(sound(300), "Hi there.")) == []
-    assert words.place(Speech(sound(300), "Bye.", (Word("Bye", 5),))) == [{"text": "Bye", "at_ms": 805}]
+    assert words.place(Speech(sound(300), "Bye.", (Word("Bye", 5),), 1)) == [{"text": "Bye", "at_ms": 805}]
     words.begin()
     assert words.place(Speech(sound(300), "Bye.", (Word("Bye", 5),))) == [{"text": "Bye", "at_ms": 5}]
 
@@ -26,10 +26,21 @@ def test_the_voices_own_times_are_counted_from_the_beginning_of_the_reply() -> N
 def test_without_them_the_words_are_spread_over_the_phrase() -> None:
     words = WordTimes()
     words.place(Speech(sound(1000), "One."))
-    assert words.place(Speech(sound(900), "Ab cde f")) == [
+    assert words.place(Speech(sound(900), "Ab cde f", number=1)) == [
         {"text": "Ab", "at_ms": 1000},
         {"text": "cde", "at_ms": 1300},
         {"text": "f", "at_ms": 1750},
+    ]
+
+
+def test_the_words_of_a_phrase_that_is_said_again_are_placed_again() -> None:
+    words = WordTimes()
+    placed = [words.place(Speech(sound(300), "No.", number=number)) for number in (0, 1, 1, 2)]
+    assert placed == [
+        [{"text": "No.", "at_ms": 0}],
+        [{"text": "No.", "at_ms": 300}],
+        [],
+        [{"text": "No.", "at_ms": 900}],
     ]
 
 
@@ -54,13 +65,14 @@ def test_words_told_after_the_first_sound_take_the_place_of_the_reckoned_ones() 
         return " ".join(shown)
 
     phrase = "Take the blue one."
-    assert show(Speech(sound(100), phrase)) == "Well Take the blue one."
-    assert show(Speech(sound(100), phrase, (Word("Take", 20),))) == "Well Take the blue one."
+    assert show(Speech(sound(100), phrase, number=1)) == "Well Take the blue one."
+    assert show(Speech(sound(100), phrase, (Word("Take", 20),), 1)) == "Well Take the blue one."
     assert (
-        show(Speech(sound(100), phrase, (Word("the", 900), Word("blue", 1200)))) == "Well Take the blue one."
+        show(Speech(sound(100), phrase, (Word("the", 900), Word("blue", 1200)), 1))
+        == "Well Take the blue one."
     )
-    assert show(Speech(sound(0), phrase, (Word("one", 1500),))) == "Well Take the blue one"
-    assert show(Speech(sound(400), "Bye.")) == "Well Take the blue one Bye."
+    assert show(Speech(sound(0), phrase, (Word("one", 1500),), 1)) == "Well Take the blue one"
+    assert show(Speech(sound(400), "Bye.", number=2)) == "Well Take the blue one Bye."
 
 
 def test_what_is_left_of_a_reckoned_phrase_is_never_before_what_was_told() -> None:

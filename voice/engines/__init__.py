@@ -118,6 +118,8 @@ class Speech:
     phrase: str
     """The phrase that this sound belongs to; a phrase may come in several pieces."""
     words: tuple[Word, ...] = ()
+    number: int = 0
+    """Which of the phrases that were given to `speak` it is, from 0 on: one may be said twice ("No. No.")."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,9 @@ class AzureTextToSpeech:
             chosen = next((each for each in self.voices() if each.name == voice), None)
             # Digits and the like are read in the language of what came before.
             before = chosen.language if chosen else "en"
+            number = -1
             async for phrase in phrases:
+                number += 1
                 offset_ms = 0.0
                 for language, text in split_by_language(phrase, before):
                     before = language
@@ -118,7 +120,7 @@ class AzureTextToSpeech:
                         async for pcm, words in pieces:
                             moved = tuple(Word(w.text, w.offset_ms + round(offset_ms)) for w in words)
                             length_ms += pcm.seconds * 1000
-                            await ahead.put(Speech(pcm, phrase, moved))
+                            await ahead.put(Speech(pcm, phrase, moved, number))
                         offset_ms += length_ms
         except Exception as exc:  # the engine's, or that of whoever writes the phrases
             await ahead.put(_Over(exc))

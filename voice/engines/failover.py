@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import anyio
@@ -262,11 +262,17 @@ class FailoverTextToSpeech(Failover[TextToSpeech]):
         self, phrases: AsyncIterator[str], voice: str, speed: float = 1.0
     ) -> AsyncGenerator[Speech, None]:
         """A voice is spoken by the first engine that has it; others stand in with one of its language."""
-        heard = 0  # phrases, from the first on
+        heard = skipped = 0  # phrases, from the first on: begun by any engine; not given to this one
         chosen = next((one for one in self.voices() if one.name == voice), None)
         async with aclosing(Kept(phrases)) as kept:
+
+            def ask(engine: TextToSpeech) -> AsyncGenerator[Speech, None]:
+                nonlocal skipped
+                skipped = heard
+                return engine.speak(kept.read(skipped), _voice_like(chosen, engine), speed)
+
             sound = self._answer(
-                lambda engine: engine.speak(kept.read(heard), _voice_like(chosen, engine), speed),
+                ask,
                 may_ask_again=lambda: True,
                 preferred=next(
                     (number for number, engine in enumerate(self.engines) if chosen and _has(engine, chosen)),
@@ -275,9 +281,10 @@ class FailoverTextToSpeech(Failover[TextToSpeech]):
             )
             async with aclosing(sound):
                 async for speech in sound:
+                    number = skipped + speech.number
                     if speech.pcm.data:
-                        heard = _count_heard(kept.items, heard, speech.phrase)
-                    yield speech
+                        heard = number + 1
+                    yield replace(speech, number=number)
 
     async def warm(self) -> None:
         await self._warm(lambda engine: engine.warm())
@@ -300,16 +307,3 @@ def _voice_like(chosen: Voice | None, engine: TextToSpeech) -> str:
     if _has(engine, chosen):
         return chosen.name
     return next((voice.name for voice in engine.voices() if voice.language == chosen.language), "")
-
-
-def _count_heard(phrases: Sequence[str], heard: int, phrase: str) -> int:
-    """How many of the phrases handed out are over or begun, now that some sound of `phrase` was given.
-
-    Of the same phrase several times in a row all count: rather is one of them lost than another one said twice.
-    """
-    at = max(heard - 1, 0)
-    while at < len(phrases) and phrases[at] != phrase:
-        at += 1
-    while at < len(phrases) and phrases[at] == phrase:
-        at += 1
-    return at

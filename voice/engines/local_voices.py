@@ -136,7 +136,9 @@ class LocalVoices:
         # Digits and the like are read in the language of what came before.
         before = chosen.voice.language if chosen else "en"
         heard = False
+        number = -1
         async for phrase in phrases:
+            number += 1
             for language, text in split_by_language(speakable(phrase), before):
                 before = language
                 reader = self._reader_of(language, chosen)
@@ -146,7 +148,7 @@ class LocalVoices:
                     pcm = await self._synthesise(reader, piece, speed)
                     if pcm.data:
                         heard = True
-                        yield Speech(pcm, phrase)
+                        yield Speech(pcm, phrase, number=number)
 
     def _reader_of(self, language: str, chosen: _Reader | None) -> _Reader | None:
         """`chosen` if it speaks the language, else the language's default; None when none does."""

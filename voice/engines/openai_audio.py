@@ -198,13 +198,15 @@ class OpenAITextToSpeech:
         chosen = next((each for each in self._voices if each.name == voice), None)
         # Digits and the like are read in the language of what came before.
         before = (chosen.language if chosen else "") or "en"
+        number = -1
         async for phrase in phrases:
+            number += 1
             runs = split_by_language(phrase, before)
             before = runs[-1][0] if runs else before
             for speaker, text in self._cast(runs, chosen):
                 async with aclosing(self._say(text, speaker, speed)) as sound:
                     async for pcm in sound:
-                        yield Speech(pcm, phrase)
+                        yield Speech(pcm, phrase, number=number)
 
     async def warm(self) -> None:
         """Open a connection. Raises what `speak` raises."""

@@ -32,7 +32,7 @@ class WordTimes:
         self._placed = 0
         """How many of the reply's words there are."""
         self._sound_ms = 0.0
-        self._phrase = ""
+        self._phrase = -1
         self._phrase_ms = 0.0
         """Where its sound begins."""
         self._phrase_first = 0
@@ -48,8 +48,8 @@ class WordTimes:
     def place(self, speech: Speech) -> list[TimedWord]:
         """The words of which this piece of the reply's sound tells."""
         piece_ms = speech.pcm.seconds * 1000
-        if speech.phrase != self._phrase or not self._sound_ms:
-            self._phrase, self._phrase_ms, self._phrase_first = speech.phrase, self._sound_ms, self._placed
+        if speech.number != self._phrase or not self._sound_ms:
+            self._phrase, self._phrase_ms, self._phrase_first = speech.number, self._sound_ms, self._placed
             self._told, self._reckoned = [], []
         self._sound_ms += piece_ms
         if speech.words:
