@@ -10,6 +10,7 @@ from voice.turns.events import (
     FinalTranscript,
     IdlePassed,
     Patience,
+    PauseScored,
     Phase,
     PlaybackEnded,
     ReplyAsked,
@@ -27,6 +28,7 @@ from voice.turns.events import (
 PUSH_TO_TALK = Rules(hands_free=False)
 AT_ONCE = Rules(weighs_interruptions=False)
 NO_REPLIES = Rules(replies=False)
+BY_SOUND = Rules(scores_pauses=True)
 
 GREETING = (
     ("speech", 1000, 2000),
@@ -189,6 +191,98 @@ SCENARIOS = (
             "open 1", "started 1", "@3680 stopped 1", "close 1", "keep 1: そうですか、でも明日は", "prepare 1 to 1",
             "release 1",
         ),
+    ),
+
+    # How it sounds
+    Scenario(
+        "a turn that sounds complete needs less silence",
+        (*GREETING[:3], ("score", 2250, 1.0), ("final", 3016, "Hello there.")),
+        (
+            "open 1", "started 1", "@2144 score 1", "prepare 1 to 1: hello there", "stopped 1", "@2496 close 1",
+            "keep 1: Hello there.", "release 1",
+        ),
+        rules=BY_SOUND,
+    ),
+    Scenario(
+        "a turn that sounds incomplete is given more silence",
+        (*GREETING[:3], ("score", 2250, 0.0), ("final", 3016, "Hello there.")),
+        (
+            "open 1", "started 1", "@2144 score 1", "prepare 1 to 1: hello there", "stopped 1", "@2976 close 1",
+            "keep 1: Hello there.", "release 1",
+        ),
+        rules=BY_SOUND,
+    ),
+    Scenario(
+        "a turn without a hint ends as by its words",
+        (*GREETING[:3], ("score", 2800, 1.0), ("final", 3016, "Hello there.")),
+        (
+            "open 1", "started 1", "@2144 score 1", "prepare 1 to 1: hello there", "stopped 1", "@2688 close 1",
+            "keep 1: Hello there.", "release 1",
+        ),
+        rules=BY_SOUND,
+    ),
+    Scenario(
+        "who hangs on a particle is given time, however it sounds",
+        (
+            ("speech", 1000, 2000), ("partial", 2100, "明日は", 2000), ("score", 2250, 1.0),
+            ("final", 4000, "明日は"),
+        ),
+        (
+            "open 1", "started 1", "score 1", "stopped 1", "@3488 close 1", "prepare 1 to 1: 明日は",
+            "keep 1: 明日は", "release 1",
+        ),
+        rules=BY_SOUND,
+    ),
+    Scenario(
+        "a hint of one pause says nothing about the next",
+        (
+            ("speech", 1000, 2000), ("score", 2210, 0.0), ("speech", 2300, 3000),
+            ("partial", 3100, "hello there", 3000), ("final", 4000, "Hello there."),
+        ),
+        (
+            "open 1", "started 1", "@2144 score 1", "@3136 score 1", "prepare 1 to 1: hello there", "stopped 1",
+            "@3680 close 1", "keep 1: Hello there.", "release 1",
+        ),
+        rules=BY_SOUND,
+    ),
+    Scenario(
+        "a hint that comes when the user speaks again is ignored",
+        (
+            ("speech", 1000, 2000), ("speech", 2300, 3000), ("score", 2600, 1.0),
+            ("partial", 3050, "hello there", 3000), ("final", 4000, "Hello there."),
+        ),
+        (
+            "open 1", "started 1", "@2144 score 1", "@3136 score 1", "prepare 1 to 1: hello there", "stopped 1",
+            "@3680 close 1", "keep 1: Hello there.", "release 1",
+        ),
+        rules=BY_SOUND,
+    ),
+    Scenario(
+        "a hint about a dead turn is ignored",
+        (
+            *GREETING, ("tell", 3050, PauseScored(1, 2016, 1.0)), ("speech", 7000, 8000),
+            ("tell", 8300, PauseScored(1, 8000, 1.0)), ("final", 9600, "And now?"),
+        ),
+        (
+            "open 1", "started 1", "score 1", *ANSWERED[2:], "open 2", "started 2", "score 2", "stopped 2",
+            "@8704 close 2", "keep 2: And now?", "prepare 2 to 2", "release 2",
+        ),
+        rules=BY_SOUND,
+    ),
+    Scenario(
+        "where a fixed silence ends turns, nobody asks how they sound",
+        GREETING,
+        (*ANSWERED,),
+        rules=Rules(scores_pauses=True, silence_ms=500),
+    ),
+    Scenario(
+        "nobody asks how a turn sounds that a button ends",
+        (
+            ("tell", 1000, TalkPressed(1000)), ("speech", 1100, 2000), ("tell", 3000, TalkReleased(3000)),
+            ("final", 3500, "Hello."),
+        ),
+        ("open 1", "started 1", "stopped 1", "close 1", "keep 1: Hello.", "prepare 1 to 1", "release 1"),
+        rules=Rules(scores_pauses=True, hands_free=False),
     ),
 
     # Eager replies

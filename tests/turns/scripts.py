@@ -19,6 +19,7 @@ Line: TypeAlias = tuple[Any, ...]
 """What happens, and when in ms:
 
 ("speech", from, to)            somebody speaks
+("score", at, probability)      the pause asked about last sounds complete, or not
 ("partial", at, text[, end])    of the turn opened last; `end` is how much sound it is of, by default up to 300 ms ago
 ("final", at, text[, turn])     of the turn closed first, unless told
 ("lost", at[, turn])            no transcript of it
@@ -60,6 +61,8 @@ def describe(action: t.Action) -> str:
             return f"started {action.turn}"
         case t.TellSpeechStopped():
             return f"stopped {action.turn}"
+        case t.ScorePause():
+            return f"score {action.turn}"
         case t.KeepUtterance():
             return f"keep {action.turn}: {action.text}"
         case t.PrepareReply():
@@ -87,6 +90,7 @@ class Stage:
         self._order = count()
         self._coming: list[tuple[int, int, Line]] = []
         self._opened = 0
+        self._asked: t.ScorePause | None = None
         self._closed: list[int] = []
         self._left: dict[int, int] = {}
         """By reply that goes on: ms to be heard yet; all of them only once it is ready."""
@@ -118,6 +122,8 @@ class Stage:
                 yield t.PartialTranscript(self._opened, text, at - 300)
             case ("partial", _, text, end):
                 yield t.PartialTranscript(self._opened, text, end)
+            case ("score", _, probability) if self._asked is not None:
+                yield t.PauseScored(self._asked.turn, self._asked.ended_ms, probability)
             case ("final", _, text, *turn):
                 yield t.FinalTranscript(self._take_closed(turn), text)
             case ("lost", _, *turn):
@@ -157,6 +163,8 @@ class Stage:
         match action:
             case t.OpenUtterance():
                 self._opened = action.turn
+            case t.ScorePause():
+                self._asked = action
             case t.CloseUtterance():
                 self._closed.append(action.turn)
             case t.DropUtterance() if action.turn in self._closed:

@@ -64,6 +64,27 @@ def test_balanced_silences_are_those_of_a_conversation() -> None:
     ]
 
 
+PROBABILITIES = st.floats(0, 1)
+
+
+@given(
+    st.text() | st.sampled_from(FINISHED + UNCLEAR), st.sampled_from(Patience), PROBABILITIES, PROBABILITIES
+)
+def test_what_sounds_more_complete_never_needs_more_silence(
+    text: str, patience: Patience, one: float, other: float
+) -> None:
+    less, more = sorted([one, other])
+    silences = [silence_needed_ms(text, patience, probability) for probability in (1.0, more, less, 0.0)]
+    assert silences == sorted(silences)
+    assert silences[-1] < SILENCE_MS[patience][Ending.UNFINISHED] or ending_of(text) is Ending.UNFINISHED
+    assert silences[0] <= silence_needed_ms(text, patience) <= silences[-1]
+
+
+@pytest.mark.parametrize("text", UNFINISHED)
+def test_the_sound_does_not_overrule_words_that_hang(text: str) -> None:
+    assert silence_needed_ms(text, Patience.BALANCED, 1.0) == SILENCE_MS[Patience.BALANCED][Ending.UNFINISHED]
+
+
 @given(st.text(), st.sampled_from(Patience))
 def test_any_text_has_a_silence(text: str, patience: Patience) -> None:
     assert 200 <= silence_needed_ms(text, patience) <= 2500

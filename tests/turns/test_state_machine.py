@@ -36,6 +36,7 @@ RULES = st.builds(
     weighs_interruptions=st.sampled_from([True, True, False]),
     eager=st.booleans(),
     eager_replies=st.integers(0, 3),
+    scores_pauses=st.booleans(),
 )
 
 
@@ -57,6 +58,8 @@ class Conversation(RuleBasedStateMachine):
         self.released: int | None = None
         self.is_held = False
         self.replies = 0
+        self.scored: set[tuple[int, int]] = set()
+        """The pauses that were asked about."""
         self.owed: set[int | None] = set()
         """Turns that ended and must be answered."""
         self.answered: set[int | None] = set()
@@ -109,6 +112,12 @@ class Conversation(RuleBasedStateMachine):
     def understand(self, data: st.DataObject, text: str, lag_ms: int | None) -> None:
         end_ms = None if lag_ms is None else self.now - lag_ms
         self.tell(t.PartialTranscript(data.draw(st.sampled_from(self.live_turns)), text, end_ms))
+
+    @precondition(lambda self: self.scored)
+    @rule(data=st.data(), probability=st.floats(0, 1))
+    def score(self, data: st.DataObject, probability: float) -> None:
+        turn, ended_ms = data.draw(st.sampled_from(sorted(self.scored)))
+        self.tell(t.PauseScored(turn, ended_ms, probability))
 
     @precondition(lambda self: self.opened is not None or self.closed)
     @rule(data=st.data(), text=WORDS, fails=st.sampled_from([False, False, False, True]))
@@ -189,6 +198,13 @@ class Conversation(RuleBasedStateMachine):
                 assert turn == self.opened
                 assert self.is_told
                 self.is_told = False
+            case t.ScorePause(turn, ended_ms, at_ms):
+                assert turn == self.opened
+                assert self.state.rules.hands_free
+                assert self.state.rules.silence_ms is None
+                assert 0 < ended_ms < at_ms <= self.now
+                assert (turn, ended_ms) not in self.scored
+                self.scored.add((turn, ended_ms))
             case t.CloseUtterance(turn):
                 assert turn == self.opened
                 assert not self.is_told

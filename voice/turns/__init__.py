@@ -34,6 +34,7 @@ from voice.turns.events import (
     IdlePassed,
     OpenUtterance,
     PartialTranscript,
+    PauseScored,
     Phase,
     PlaybackEnded,
     ReplyAsked,
@@ -49,7 +50,7 @@ from voice.turns.events import (
     TranscriptFailed,
     Woken,
 )
-from voice.turns.hearing import close, forget, hear_frame, keep, lose, take, understand, weigh
+from voice.turns.hearing import close, forget, hear_frame, keep, lose, take, take_hint, understand, weigh
 from voice.turns.replies import ask, cancel, end_reply, follow_reply, release_due, resume
 from voice.turns.state import Actions, State, Utterance
 from voice.turns.voice_edges import VoiceEdges
@@ -69,6 +70,8 @@ def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:  # noq
             after = hear_frame(state, event, actions)
         case PartialTranscript():
             after = understand(state, event, actions)
+        case PauseScored():
+            after = take_hint(state, event, actions)
         case FinalTranscript():
             after = keep(state, event, actions)
         case TranscriptFailed():

@@ -1,4 +1,4 @@
-"""How long a pause must be to end the user's turn, judged by the words so far.
+"""How long a pause must be to end the user's turn, judged by the words so far, and by their sound where that is known.
 
 A turn that sounds finished is over soon; one that hangs on a particle, a conjunction or a filler is given time.
 Recognisers punctuate partial transcripts late or never, so the last words count more than the marks behind them.
@@ -31,9 +31,21 @@ SILENCE_MS = {
 """ms of silence that end a turn."""
 
 
-def silence_needed_ms(text: str, patience: Patience) -> int:
-    """How many ms of silence end a turn of these words; "" when none are known."""
-    return SILENCE_MS[patience][ending_of(text)]
+SOUNDS_COMPLETE, SOUNDS_INCOMPLETE = 0.7, 1.4
+"""How much of that silence a turn needs that surely sounds complete, or surely does not."""
+
+
+def silence_needed_ms(text: str, patience: Patience, completeness: float | None = None) -> int:
+    """How many ms of silence end a turn of these words; "" when none are known.
+
+    `completeness`: the probability that it is complete by its sound; None when nothing is known of that.
+    """
+    ending = ending_of(text)
+    needed_ms = SILENCE_MS[patience][ending]
+    if completeness is None or ending is Ending.UNFINISHED:
+        # Who hangs on a particle has not finished, however it sounds (`python -m bench.smart_turn`).
+        return needed_ms
+    return round(needed_ms * (SOUNDS_INCOMPLETE + (SOUNDS_COMPLETE - SOUNDS_INCOMPLETE) * completeness))
 
 
 def ending_of(text: str) -> Ending:

@@ -56,6 +56,8 @@ class Rules:
     """Whether replies are prepared at pauses, before the turn is over."""
     eager_replies: int = 3
     """How many may be prepared in vain for one turn."""
+    scores_pauses: bool = False
+    """Whether a model is asked, at a pause, if the turn sounds complete; where `silence_ms` is given nobody is."""
 
 
 # What happens
@@ -79,6 +81,17 @@ class PartialTranscript:
     """All of the turn, as understood so far."""
     end_ms: int | None = None
     """Up to where the sound is accounted for; None when the engine does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseScored:
+    """A hint that `ScorePause` asked for; it may come late, or never."""
+
+    turn: int
+    ended_ms: int
+    """Which pause it is of: where speech had ended."""
+    probability: float
+    """That the turn is complete, by its sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +205,7 @@ class Woken:
 Event: TypeAlias = (
     Frame
     | PartialTranscript
+    | PauseScored
     | FinalTranscript
     | TranscriptFailed
     | ReplyReady
@@ -249,6 +263,17 @@ class TellSpeechStarted:
 class TellSpeechStopped:
     turn: int
     at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScorePause:
+    """Find out whether the turn sounds complete, and tell it by `PauseScored`."""
+
+    turn: int
+    ended_ms: int
+    """Where speech ended."""
+    at_ms: int
+    """Up to there its sound may be listened to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +349,7 @@ Action: TypeAlias = (
     | DropUtterance
     | TellSpeechStarted
     | TellSpeechStopped
+    | ScorePause
     | KeepUtterance
     | PrepareReply
     | DropReply

@@ -14,6 +14,8 @@ from voice.turns.events import (
     KeepUtterance,
     OpenUtterance,
     PartialTranscript,
+    PauseScored,
+    ScorePause,
     TellSpeechStarted,
     TellSpeechStopped,
 )
@@ -32,6 +34,8 @@ NOTHING_MS = 700
 """Of silence: what was said before, and is no turn yet, was nothing, or is over."""
 EAGER_PAUSE_MS = 160
 """Of silence, before a reply is prepared: less is a breath between two words. Words that sound unfinished get none."""
+SCORED_PAUSE_MS = 160
+"""Of silence, before a model is asked whether the turn sounds complete: pipecat asks Smart Turn after 200."""
 
 
 def hear_frame(state: State, frame: Frame, do: Actions) -> State:
@@ -111,6 +115,7 @@ def take(state: State, heard: Utterance, do: Actions) -> State:
 
 def _wait_for_end(state: State, do: Actions) -> State:
     """In a pause of the turn: prepare its reply, and end it when the pause is long enough."""
+    state = _ask_about_pause(state, do)
     heard, voice, rules = state.open, state.voice, state.rules
     if heard is None:
         return state
@@ -120,10 +125,33 @@ def _wait_for_end(state: State, do: Actions) -> State:
     needed_ms = rules.silence_ms
     if needed_ms is None:
         # Words that lag behind the voice tell nothing about its end.
-        needed_ms = silence_needed_ms(heard.text if is_covered else "", rules.patience)
+        known = heard.text if is_covered else ""
+        needed_ms = silence_needed_ms(known, rules.patience, heard.completeness_at(voice.ended_ms))
     if voice.silence_ms < needed_ms or voice.is_strong:
         return state
     return close(state, voice.ended_ms, voice.at_ms, rules.replies, do)
+
+
+def _ask_about_pause(state: State, do: Actions) -> State:
+    """Ask once in each pause, early enough for an answer before the turn is over."""
+    heard, voice, rules = state.open, state.voice, state.rules
+    if heard is None or not rules.scores_pauses or rules.silence_ms is not None:
+        return state
+    if voice.silence_ms < SCORED_PAUSE_MS or heard.scored_ms == voice.ended_ms:
+        return state
+    do.append(ScorePause(heard.turn, voice.ended_ms, voice.at_ms))
+    return replace(state, open=replace(heard, scored_ms=voice.ended_ms, completeness=None))
+
+
+def take_hint(state: State, event: PauseScored, do: Actions) -> State:
+    """How the turn sounds in its pause; who speaks again has made it void."""
+    heard, voice = state.open, state.voice
+    if heard is None or heard.turn != event.turn or voice.is_speech:
+        return state
+    if not heard.scored_ms == voice.ended_ms == event.ended_ms:
+        return state
+    state = replace(state, open=replace(heard, completeness=event.probability))
+    return _wait_for_end(state, do) if heard.told and not heard.manual else state
 
 
 def close(state: State, ended_ms: int, at_ms: int, wants_reply: bool, do: Actions) -> State:

@@ -37,6 +37,10 @@ class Utterance:
     text_end_ms: int | None = None
     weight: Weight = Weight.NO_WORDS
     """Of `text`."""
+    scored_ms: int | None = None
+    """Where its speech had ended before the pause that was asked about last."""
+    completeness: float | None = None
+    """Probability that it is complete, by the sound up to there; None while nothing is known."""
     wasted: int = 0
     """Replies prepared for it in vain."""
     ended_ms: int = 0
@@ -49,6 +53,10 @@ class Utterance:
         if self.text_end_ms is None:
             return silence_ms >= UNTOLD_LAG_MS
         return self.text_end_ms >= ended_ms - COVER_TOLERANCE_MS
+
+    def completeness_at(self, ended_ms: int) -> float | None:
+        """The hint about the pause after speech that ended there, if there is one."""
+        return self.completeness if self.scored_ms == ended_ms else None
 
 
 @dataclass(frozen=True, slots=True)
