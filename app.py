@@ -97,7 +97,11 @@ def serve(settings: Settings, engines: Engines) -> int:
         settings.live_sessions_per_user,
         settings.idle_seconds,
     )
-    rules = Rules(patience=Patience(settings.turn_patience), eager=settings.eager_replies)
+    rules = Rules(
+        patience=Patience(settings.turn_patience),
+        eager=settings.eager_replies,
+        scores_pauses=engines.end_of_turn is not None,
+    )
     reception = Reception(engines, limits, preferences, bounds, rules, settings.greeting, figures)
     keys, origins = settings.door
     door = Door(keys, origins, locked=bool(settings.logins))

@@ -150,11 +150,36 @@ class FakeTextToSpeech:
     async def close(self) -> None: ...
 
 
+@dataclass
+class FakeEndOfTurn:
+    """Takes pauses for ends with the probabilities of the script."""
+
+    script: list[float | Exception | None] = field(default_factory=list)
+    """One entry a pause. When it runs out, the turn sounds complete."""
+    delay: float = 0.1
+    """Seconds."""
+    heard: list[Pcm] = field(default_factory=list)
+    seconds: float = 8
+    label: str = "fake melody"
+
+    async def score(self, sound: Pcm) -> float | None:
+        self.heard.append(sound)
+        scripted = self.script.pop(0) if self.script else 1.0
+        await asyncio.sleep(self.delay)
+        if isinstance(scripted, Exception):
+            raise scripted
+        return scripted
+
+
 def fake_engines(
     speech_to_text: FakeSpeechToText | None = None,
     chat: ChatModel | None = None,
     text_to_speech: FakeTextToSpeech | None = None,
+    end_of_turn: FakeEndOfTurn | None = None,
 ) -> Engines:
     return Engines(
-        speech_to_text or FakeSpeechToText(), chat or FakeChat(), text_to_speech or FakeTextToSpeech()
+        speech_to_text or FakeSpeechToText(),
+        chat or FakeChat(),
+        text_to_speech or FakeTextToSpeech(),
+        end_of_turn,
     )

@@ -15,7 +15,7 @@ import pytest
 
 from tests.emulators.azure_speech import AzureSpeechServer
 from tests.emulators.chat import ChatServer, Stream
-from tests.fakes import FakeChat, FakeSpeechToText, FakeTextToSpeech, fake_engines
+from tests.fakes import FakeChat, FakeEndOfTurn, FakeSpeechToText, FakeTextToSpeech, fake_engines
 from tests.running import PROJECT, find_free_port
 from voice import network, texts
 from voice.check import check_engines, name_hosts
@@ -217,6 +217,13 @@ async def test_engines_that_stand_in_for_each_other_have_a_line_each(
     lines = capsys.readouterr().out.splitlines()
     assert lines[2] == line("Chat model", "east", "chat_key_refused")
     assert lines[3].startswith("✓ Chat model (here): wrote “You said: ")
+
+
+async def test_a_model_for_the_end_of_turns_has_a_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    engines = fake_engines(end_of_turn=FakeEndOfTurn([0.97]))
+    assert await check_engines(engines, {}, NETWORK.resolve) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("✓ End of turn (fake melody): what was spoken sounds 97% complete in ")
 
 
 async def test_a_host_is_found_by_the_machines_own_name_server() -> None:

@@ -12,6 +12,7 @@ from voice import texts
 from voice.audio import SPEECH_RATE, Pcm, join, resample
 from voice.engines import (
     ChatModel,
+    EndOfTurn,
     Engine,
     EngineError,
     Engines,
@@ -91,9 +92,20 @@ async def check_engines(
             await try_all("Speech to text", engines.speech_to_text, recognise),
             await try_all("Chat model", engines.chat, chat),
         ]
+        if engines.end_of_turn is not None:
+            await _listen_for_end(
+                engines.end_of_turn, join(spoken) if spoken else Pcm.silence(1000, SPEECH_RATE)
+            )
     finally:
         await engines.close()
     return 0 if all(ok) else 1
+
+
+async def _listen_for_end(engine: EndOfTurn, sound: Pcm) -> None:
+    started = time.perf_counter()
+    score = await engine.score(resample(sound, SPEECH_RATE))
+    told = "had no time" if score is None else f"what was spoken sounds {score:.0%} complete"
+    print(f"✓ End of turn ({engine.label}): {told} in {time.perf_counter() - started:.1f} s")
 
 
 def name_hosts(settings: Settings) -> dict[str, list[str]]:

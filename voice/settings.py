@@ -112,6 +112,10 @@ class Settings(BaseSettings):
         "balanced",
         description="How long a pause may be before Kaiwa answers, in live conversations at first.",
     )
+    smart_turn: bool = Field(
+        False,
+        description="on: also judge by a turn's sound whether it is over (Smart Turn, 9 MB, fetched once).",
+    )
     eager_replies: bool = Field(
         True, description="Prepare replies at pauses, before a turn is over; costs some requests in vain."
     )

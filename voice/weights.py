@@ -167,8 +167,34 @@ KOKORO_JA = Weights(
     ),
 )
 
+SMART_TURN = Weights(
+    name="smart-turn-v3.2",
+    licence="BSD-2-Clause",
+    attribution="Smart Turn v3.2 by Daily (Pipecat)",
+    files=(
+        File(
+            "smart-turn-v3.2-cpu.onnx",
+            8_679_182,
+            "2bb026316b14a660486a75b1733cd3fbab8c2fd0314dc9af7be49f8cca967e4f",
+            OnHub(
+                "pipecat-ai/smart-turn-v3",
+                "smart-turn-v3.2-cpu.onnx",
+                "f766f81d3cfdf7737ac64aad813d91bbfd56bf93",
+            ),
+            # The last of its releases that Python 3.10 takes, too.
+            (
+                Part(
+                    "pipecat-ai==0.0.108",
+                    "pipecat/audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx",
+                    8_679_182,
+                ),
+            ),
+        ),
+    ),
+)
+
 DEFAULTS = (WHISPER_BASE, KOKORO_JA, QWEN_1_5B)
 """What a machine without any key needs, the smallest first, so that a failure shows early."""
 
-KNOWN = {weights.name: weights for weights in (*DEFAULTS, SMOLLM2_135M)}
+KNOWN = {weights.name: weights for weights in (*DEFAULTS, SMOLLM2_135M, SMART_TURN)}
 """Every pinned set by its name."""

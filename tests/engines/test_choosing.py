@@ -96,3 +96,35 @@ def test_failover_puts_this_machine_behind_the_cloud(
 ) -> None:
     chosen = names(monkeypatch, AZURE, failover="local", models_dir=models_folder)
     assert chosen == ["FailoverSpeechToText", "FailoverChat", "FailoverTextToSpeech"]
+
+
+def test_without_being_asked_for_nothing_listens_for_the_end_of_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in AZURE.items():
+        monkeypatch.setenv(name, value)
+    assert choose(Settings()).end_of_turn is None
+
+
+def test_what_hinders_the_end_of_turn_model_is_told_and_hinders_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    for name, value in {**AZURE, "SMART_TURN": "on"}.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "file").touch()
+    engines = choose(Settings(models_dir=tmp_path / "file" / "models"))
+    assert engines.end_of_turn is None
+    [record] = caplog.records
+    assert record.getMessage().startswith("Smart Turn cannot be used;")
+    assert "MODELS_DIR" in record.getMessage()
+
+
+@pytest.mark.slow
+def test_the_end_of_turn_model_goes_with_any_engines(
+    monkeypatch: pytest.MonkeyPatch, models_folder: Path
+) -> None:
+    for name, value in {**AZURE, "SMART_TURN": "on"}.items():
+        monkeypatch.setenv(name, value)
+    engines = choose(Settings(models_dir=models_folder))
+    assert engines.end_of_turn is not None
+    assert engines.end_of_turn.label == "Smart Turn"

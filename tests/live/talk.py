@@ -12,7 +12,7 @@ import anyio
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.fakes import FakeChat, FakeSpeechToText, FakeTextToSpeech, fake_engines
+from tests.fakes import FakeChat, FakeEndOfTurn, FakeSpeechToText, FakeTextToSpeech, fake_engines
 from voice.audio import VOICE_RATE, Pcm
 from voice.engines import Transcript
 from voice.listening import FRAME_SAMPLES
@@ -49,12 +49,13 @@ class Talk:
     ears: FakeSpeechToText = field(default_factory=FakeSpeechToText)
     chat: FakeChat = field(default_factory=FakeChat)
     voice: FakeTextToSpeech = field(default_factory=FakeTextToSpeech)
+    end_of_turn: FakeEndOfTurn | None = None
     rules: Rules = QUICK
     limits: LiveLimits = LiveLimits(idle_seconds=0)  # noqa: RUF009
     told: list[tuple[float, LiveEvent]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        engines = fake_engines(self.ears, self.chat, self.voice)
+        engines = fake_engines(self.ears, self.chat, self.voice, self.end_of_turn)
         self.session = Session(engines, LIMITS, preferences=Preferences(persona="Be kind."))
         self.live = LiveSession(self.session, self._note, self.rules, self.limits, loudness)
 

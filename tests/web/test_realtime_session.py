@@ -178,6 +178,12 @@ def test_auto_eagerness_is_as_patient_as_the_server_is_set() -> None:
     assert setup.read_rules(Rules(patience=Patience.QUICK)).patience is Patience.QUICK
 
 
+def test_a_turn_that_is_judged_by_its_words_is_so_by_its_sound_too_where_the_server_does() -> None:
+    setup = START.update(hear(turn_detection={"type": "semantic_vad", "eagerness": "low"}))
+    rules = setup.read_rules(Rules(scores_pauses=True))
+    assert (rules.scores_pauses, rules.patience, rules.silence_ms) == (True, Patience.PATIENT, None)
+
+
 def test_replies_are_wished_for_as_the_session_says() -> None:
     setup = START.update(
         {

@@ -230,6 +230,25 @@ class TextToSpeech(Protocol):
     async def close(self) -> None: ...
 
 
+class EndOfTurn(Protocol):
+    """Hears whether a turn is complete. A conversation can do without."""
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def seconds(self) -> float:
+        """Of a turn's sound: how much of its end counts."""
+        ...
+
+    async def score(self, sound: Pcm) -> float | None:
+        """The probability that the turn is complete; None where there is no time to find out.
+
+        `sound`: of the turn so far, 16 kHz, with the first 0.2 s of the pause.
+        """
+        ...
+
+
 Engine: TypeAlias = "SpeechToText | ChatModel | TextToSpeech"
 
 
@@ -238,17 +257,19 @@ TRY_AGAIN_SECONDS = 10
 
 
 class Engines:
-    """The three that a conversation needs. One set serves every user."""
+    """The three that a conversation needs, and what it can do without. One set serves every user."""
 
     def __init__(
         self,
         speech_to_text: SpeechToText,
         chat: ChatModel,
         text_to_speech: TextToSpeech,
+        end_of_turn: EndOfTurn | None = None,
     ) -> None:
         self.speech_to_text = speech_to_text
         self.chat = chat
         self.text_to_speech = text_to_speech
+        self.end_of_turn = end_of_turn
         self._users: list[Callable[[], Awaitable[None]]] = []
         self._warming = anyio.Lock()
         self._warm = False

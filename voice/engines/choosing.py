@@ -6,6 +6,7 @@ to install, and slow to import.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -14,8 +15,17 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from voice import texts
 from voice.audio import Pcm
-from voice.engines import ChatModel, Engines, NotConfigured, SpeechToText, TextToSpeech
+from voice.engines import (
+    ChatModel,
+    EndOfTurn,
+    EngineError,
+    Engines,
+    NotConfigured,
+    SpeechToText,
+    TextToSpeech,
+)
 from voice.engines.machine import Machine
 from voice.progress import Progress
 from voice.settings import Settings, split_list
@@ -23,6 +33,8 @@ from voice.settings import Settings, split_list
 if TYPE_CHECKING:
     from voice.engines.azure_connection import SpeechResource
     from voice.engines.openai_account import Account, Credential
+
+log = logging.getLogger(__name__)
 
 OPENAI = "https://api.openai.com/v1"
 
@@ -39,6 +51,7 @@ def choose(settings: Settings, progress: Progress | None = None) -> Engines:
         _choose_speech_to_text(settings, machine),
         _choose_chat(settings, machine),
         _choose_text_to_speech(settings, machine),
+        _choose_end_of_turn(machine) if settings.smart_turn else None,
     )
 
 
@@ -91,6 +104,16 @@ def _choose_text_to_speech(settings: Settings, machine: Machine) -> TextToSpeech
     from voice.engines.failover import FailoverTextToSpeech
 
     return FailoverTextToSpeech(*engines)
+
+
+def _choose_end_of_turn(machine: Machine) -> EndOfTurn | None:
+    """What it needs may be missing: that is told, and conversations go on by pauses and words."""
+    try:
+        return machine.end_of_turn()
+    except EngineError as error:
+        reason = texts.say(error.sentence, "en", **error.details)
+        log.warning(texts.say("smart_turn_missing", "en", reason=reason))
+        return None
 
 
 def _has_azure_speech(settings: Settings) -> bool:

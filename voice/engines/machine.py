@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from voice.cpus import count_cpus
-from voice.engines import ChatModel, NotConfigured, SpeechToText, TextToSpeech
+from voice.engines import ChatModel, EndOfTurn, NotConfigured, SpeechToText, TextToSpeech
 from voice.progress import Progress
 from voice.settings import Settings
 
@@ -80,4 +80,16 @@ class Machine:
         kokoro = fetch(KOKORO_JA, settings.models_dir, self._progress) if japanese != "mei" else None
         return LocalVoices(
             kokoro, japanese, threads=self._speech_threads, timeout_seconds=self._timeout_seconds
+        )
+
+    def end_of_turn(self) -> EndOfTurn:
+        try:
+            from voice.smart_turn import SmartTurn
+        except ImportError as exc:
+            raise NotConfigured("local_engines_missing") from exc
+        from voice.models import fetch
+        from voice.weights import SMART_TURN
+
+        return SmartTurn(
+            fetch(SMART_TURN, self._settings.models_dir, self._progress) / SMART_TURN.files[0].name
         )

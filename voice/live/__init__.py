@@ -49,6 +49,7 @@ from voice.turns.events import (
     ResumeReply,
     Rules,
     RulesChanged,
+    ScorePause,
     Sleep,
     TellSpeechStarted,
     TellSpeechStopped,
@@ -259,7 +260,9 @@ class LiveSession:
                 if self._session.is_busy:
                     self._start(self._session.stop)  # a reply to a typed line gives way like any other
                 self._hearing.carry_out(action)
-            case OpenUtterance() | CloseUtterance() | DropUtterance() | TellSpeechStopped() | KeepUtterance():
+            case OpenUtterance() | CloseUtterance() | DropUtterance() | KeepUtterance():
+                self._hearing.carry_out(action)
+            case TellSpeechStopped() | ScorePause():
                 self._hearing.carry_out(action)
             case PrepareReply() | DropReply() | ReleaseReply() | HoldReply() | ResumeReply() | CutReply():
                 self._replying.carry_out(action)

@@ -23,6 +23,7 @@ from voice.live.events import (
     SpeechStopped,
     UtteranceCommitted,
 )
+from voice.live.pauses import Pauses
 from voice.live.record import Record
 from voice.live.reply import Start, make_item_id
 from voice.live.turn_clock import TurnClock
@@ -36,13 +37,20 @@ from voice.turns.events import (
     KeepUtterance,
     OpenUtterance,
     PartialTranscript,
+    ScorePause,
     TellSpeechStarted,
     TellSpeechStopped,
     TranscriptFailed,
 )
 
 HearingAction: TypeAlias = (
-    OpenUtterance | CloseUtterance | DropUtterance | TellSpeechStarted | TellSpeechStopped | KeepUtterance
+    OpenUtterance
+    | CloseUtterance
+    | DropUtterance
+    | TellSpeechStarted
+    | TellSpeechStopped
+    | ScorePause
+    | KeepUtterance
 )
 
 
@@ -82,6 +90,7 @@ class Hearing:
         self._emit = emit
         self._tell = tell
         self._start = start
+        self._pauses = Pauses(session.engines.end_of_turn, tell, start)
         self._said: dict[int, Said] = {}
         self._open: Utterance | None = None  # the one that still takes sound
 
@@ -107,6 +116,9 @@ class Hearing:
                 said.speech_ms = at_ms - said.from_ms
                 said.clock.speech_ended = self._ear.arrived(at_ms)
                 self._emit(SpeechStopped(turn, said.item, at_ms))
+            case ScorePause(at_ms=at_ms):
+                self._feed_until(at_ms)
+                self._pauses.score(action)
             case CloseUtterance(turn, at_ms):
                 self._close_utterance(turn, at_ms)
             case KeepUtterance():
@@ -171,13 +183,16 @@ class Hearing:
 
     def _feed_until(self, ms: int) -> None:
         if self._open is not None:
-            self._open.hear(self._ear.read(self._open.reached, ms * SAMPLES_A_MS))
+            pcm = self._ear.read(self._open.reached, ms * SAMPLES_A_MS)
+            self._open.hear(pcm)
+            self._pauses.hear(pcm)
             self._ear.given_ms = self._open.reached // SAMPLES_A_MS
 
     def _close_utterance(self, turn: int, at_ms: int) -> None:
         said = self._said[turn]
         self._feed_until(at_ms)
         self._open = None
+        self._pauses.forget()
         said.utterance.close()
         self.forget_before(at_ms)
         said.clock.turn_over = anyio.current_time()
@@ -203,6 +218,7 @@ class Hearing:
         said.utterance.drop()
         if self._open is said.utterance:
             self._open = None
+            self._pauses.forget()
         if said.committed:
             self._record.drop(said.item)
             self._emit(FinalHeard(turn, said.item, "", said.utterance.seconds))
