@@ -258,6 +258,30 @@ SCENARIOS = (
         rules=BY_SOUND,
     ),
     Scenario(
+        "a late hint about an earlier pause is ignored in the next",
+        (
+            ("speech", 1000, 2000), ("speech", 2300, 3000), ("partial", 3100, "hello there", 3000),
+            ("tell", 3200, PauseScored(1, 1984, 1.0)), ("final", 4000, "Hello there."),
+        ),
+        (
+            "open 1", "started 1", "@2144 score 1", "@3136 score 1", "prepare 1 to 1: hello there", "stopped 1",
+            "@3680 close 1", "keep 1: Hello there.", "release 1",
+        ),
+        rules=BY_SOUND,
+    ),
+    Scenario(
+        "a hint is forgotten with its pause, also where no further one is asked for",
+        (
+            ("speech", 1000, 2000), ("score", 2210, 0.0), ("speech", 2300, 3000), ("tell", 2500, RulesChanged(Rules())),
+            ("partial", 3100, "hello there", 3000), ("final", 4000, "Hello there."),
+        ),
+        (
+            "open 1", "started 1", "@2144 score 1", "prepare 1 to 1: hello there", "stopped 1", "@3680 close 1",
+            "keep 1: Hello there.", "release 1",
+        ),
+        rules=BY_SOUND,
+    ),
+    Scenario(
         "a hint about a dead turn is ignored",
         (
             *GREETING, ("tell", 3050, PauseScored(1, 2016, 1.0)), ("speech", 7000, 8000),

@@ -92,6 +92,13 @@ def test_a_partial_transcript_that_makes_the_pause_long_enough_ends_the_turn_in_
     )
 
 
+def test_a_hint_that_makes_the_pause_long_enough_ends_the_turn_in_the_same_step() -> None:
+    rules = t.Rules(scores_pauses=True)
+    state, _ = told(*frames(0, 960, 0.9), *frames(960, 1536, 0.0), rules=rules)
+    _, actions = step(state, t.PauseScored(1, 960, 0.99))
+    assert actions == (t.TellSpeechStopped(1, 960), t.CloseUtterance(1, 1536))
+
+
 def test_a_reply_that_was_ready_before_its_release_is_heard_at_once() -> None:
     state, _ = told(
         *frames(0, 960, 0.9),
