@@ -40,12 +40,12 @@ class FakeSpeechToText:
     label: str = "fake ears"
 
     async def transcribe(
-        self, audio: AsyncIterator[Pcm], language: str | None
+        self, audio: AsyncIterator[Pcm], language: str | None, last: str | None = None
     ) -> AsyncGenerator[Transcript, None]:
         scripted = (
             self.script.pop(0) if self.script else Transcript("Hello there.", final=True, language="en")
         )
-        *partials, last = scripted if isinstance(scripted, Sequence) else [scripted]
+        *partials, ending = scripted if isinstance(scripted, Sequence) else [scripted]
         seconds = 0.0
         self.running += 1
         try:
@@ -55,7 +55,7 @@ class FakeSpeechToText:
                 while partials and seconds >= _due_of(partials[0], self.lag):
                     yield _unless_error(partials.pop(0))
             await asyncio.sleep(self.delay)
-            yield _unless_error(last)
+            yield _unless_error(ending)
         finally:
             self.running -= 1
 

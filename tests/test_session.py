@@ -357,9 +357,11 @@ class TestRecordings:
         asked: list[str | None] = []
 
         class Asked(FakeSpeechToText):
-            def transcribe(self, audio: Any, language: str | None) -> AsyncGenerator[Transcript, None]:
+            def transcribe(
+                self, audio: Any, language: str | None, last: str | None = None
+            ) -> AsyncGenerator[Transcript, None]:
                 asked.append(language)
-                return super().transcribe(audio, language)
+                return super().transcribe(audio, language, last)
 
         path = tmp_path / "yes.wav"
         path.write_bytes(encode_wav(Pcm.silence(900, SPEECH_RATE)))

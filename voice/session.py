@@ -20,6 +20,7 @@ from voice.audio import Pcm
 from voice.conversation import Conversation, open_conversation
 from voice.decoding import decode
 from voice.engines import (
+    SHORT_SECONDS,
     BadInput,
     EngineError,
     Engines,
@@ -61,10 +62,6 @@ from voice.speaking import (
 )
 
 log = logging.getLogger(__name__)
-
-SHORT_SECONDS = 1.2
-"""A shorter recording holds a word, too little to tell its language by: it is taken to be in the last turn's."""
-
 
 PERSONA_CHARACTERS = 500
 """Instructions of one's own stand in every prompt, and must leave room for the conversation."""

@@ -270,7 +270,7 @@ class TestSpeechToText:
     async def test_an_engine_that_fails_while_somebody_speaks_costs_no_sound(self) -> None:
         class Deaf(FakeSpeechToText):
             async def transcribe(
-                self, audio: AsyncIterator[Pcm], language: str | None
+                self, audio: AsyncIterator[Pcm], language: str | None, last: str | None = None
             ) -> AsyncGenerator[Transcript, None]:
                 self.heard.append(await anext(audio))
                 yield Transcript("Hel", final=False)
@@ -291,7 +291,9 @@ class TestSpeechToText:
 
     async def test_a_final_transcript_is_not_followed_by_another(self) -> None:
         class FailsAtTheEnd(FakeSpeechToText):
-            async def transcribe(self, audio: Any, language: Any) -> AsyncGenerator[Transcript, None]:
+            async def transcribe(
+                self, audio: Any, language: Any, last: Any = None
+            ) -> AsyncGenerator[Transcript, None]:
                 yield Transcript("Hello.", final=True)
                 raise Unavailable("recognition_failed")
 

@@ -73,8 +73,10 @@ async def stream(sound: NDArray[np.float32]) -> AsyncIterator[Pcm]:
         yield Pcm.from_floats(sound[start : start + 1600], SPEECH_RATE)
 
 
-async def hear(whisper: LocalWhisper, sound: NDArray[np.float32], language: str | None = None) -> Transcript:
-    async with aclosing(whisper.transcribe(stream(sound), language)) as transcripts:
+async def hear(
+    whisper: LocalWhisper, sound: NDArray[np.float32], language: str | None = None, last: str | None = None
+) -> Transcript:
+    async with aclosing(whisper.transcribe(stream(sound), language, last)) as transcripts:
         [transcript] = [transcript async for transcript in transcripts]
     assert transcript.final
     return transcript
@@ -96,6 +98,22 @@ async def test_japanese_is_recognised_whether_or_not_its_language_is_known(
     transcript = await hear(whisper, say(JAPANESE), language)
     assert character_error_rate(JAPANESE, transcript.text) <= 0.1
     assert transcript.language == "ja"
+
+
+@pytest.mark.parametrize(("word", "last", "understood"), [("はい", "ja", "はい"), ("Yes.", "en", "yes")])
+async def test_a_word_is_taken_to_be_in_the_language_of_the_turn_before(
+    whisper: LocalWhisper, word: str, last: str, understood: str
+) -> None:
+    sound = np.concatenate([silence(0.3), say(word), silence(0.7)])
+    transcript = await hear(whisper, sound, last=last)
+    assert understood in transcript.text.lower()
+    assert transcript.language == last
+
+
+async def test_a_sentence_tells_its_language_whatever_the_turn_before_was_in(whisper: LocalWhisper) -> None:
+    transcript = await hear(whisper, say(ENGLISH), last="ja")
+    assert word_error_rate(ENGLISH, transcript.text) <= 0.1
+    assert transcript.language == "en"
 
 
 @pytest.mark.parametrize(

@@ -73,8 +73,10 @@ async def speaking(
         await engine.close()
 
 
-async def hear(engine: OpenAISpeechToText, language: str | None = None, pcm: Pcm = RECORDING) -> Transcript:
-    [transcript] = [each async for each in engine.transcribe(one_by_one(pcm), language)]
+async def hear(
+    engine: OpenAISpeechToText, language: str | None = None, pcm: Pcm = RECORDING, last: str | None = None
+) -> Transcript:
+    [transcript] = [each async for each in engine.transcribe(one_by_one(pcm), language, last)]
     return transcript
 
 
@@ -148,6 +150,19 @@ async def test_a_recording_too_short_for_a_word_is_not_sent(ms: int) -> None:
         async with hearing(server) as engine:
             assert (await hear(engine, pcm=Pcm.silence(ms, SPEECH_RATE))).text == ""
         assert server.exchanges == []
+
+
+@pytest.mark.parametrize(
+    ("language", "ms", "asked"), [(None, 900, "ja"), (None, 2000, None), ("en", 900, "en")]
+)
+async def test_a_word_is_asked_for_in_the_language_of_the_turn_before(
+    language: str | None, ms: int, asked: str | None
+) -> None:
+    with AudioServer(Said("はい")) as server:
+        async with hearing(server) as engine:
+            await hear(engine, language, Pcm.silence(ms, SPEECH_RATE), last="ja")
+        [exchange] = server.exchanges
+    assert exchange.fields.get("language") == asked
 
 
 async def test_a_recording_in_which_nobody_speaks_is_not_sent() -> None:

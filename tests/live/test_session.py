@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import anyio
@@ -12,7 +13,7 @@ import pytest
 from tests.fakes import FakeChat, FakeSpeechToText, FakeTextToSpeech
 from tests.live.talk import BY_HAND, LONG, PIECE_MS, Talk, talking, words
 from tests.virtual_time import VirtualTimeLoop
-from voice.audio import join
+from voice.audio import Pcm, join
 from voice.engines import Message, Transcript, Unavailable
 from voice.live import LiveLimits
 from voice.live.events import (
@@ -390,6 +391,24 @@ async def test_a_word_or_two_do_not_change_the_language_within_a_script(ms: int,
         await talk.say(ms)
         await talk.pause(2000)
     assert talk.session.spoken == spoken
+
+
+async def test_ears_that_find_out_the_language_are_told_the_last_turns() -> None:
+    asked: list[tuple[str | None, str | None]] = []
+
+    class Asked(FakeSpeechToText):
+        def transcribe(
+            self, audio: AsyncIterator[Pcm], language: str | None, last: str | None = None
+        ) -> AsyncGenerator[Transcript, None]:
+            asked.append((language, last))
+            return super().transcribe(audio, language, last)
+
+    talk = Talk(Asked([Transcript("これは何ですか。", final=True, language="ja")]))
+    async with talking(talk):
+        for _ in range(2):
+            await talk.say(2000)
+            await talk.pause(3000)
+    assert asked == [(None, None), (None, "ja")]
 
 
 async def test_a_word_in_another_script_changes_the_language() -> None:

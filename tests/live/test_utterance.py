@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 class Deaf(FakeSpeechToText):
     async def transcribe(
-        self, audio: AsyncIterator[Pcm], language: str | None
+        self, audio: AsyncIterator[Pcm], language: str | None, last: str | None = None
     ) -> AsyncGenerator[Transcript, None]:
         raise Unavailable("speech_unreachable")
         yield

@@ -166,16 +166,23 @@ class BadInput(EngineError):
     """What was sent cannot be used: empty, too long, unreadable."""
 
 
+SHORT_SECONDS = 1.2
+"""Of speech, or less, are a word or two: too little to tell their language by. They are taken to be in the last turn's."""
+
+
 class SpeechToText(Protocol):
     @property
     def label(self) -> str:
         """For people: short."""
         ...
 
-    def transcribe(self, audio: AsyncIterator[Pcm], language: str | None) -> AsyncGenerator[Transcript, None]:
+    def transcribe(
+        self, audio: AsyncIterator[Pcm], language: str | None, last: str | None = None
+    ) -> AsyncGenerator[Transcript, None]:
         """Partials as they come, one final last. An empty final text means that no speech was recognised.
 
-        `audio`: 16 kHz. `language`: primary subtag, or None to detect it.
+        `audio`: 16 kHz. `language`: primary subtag, or None to detect it. `last`: of the turn before, for an engine that
+        detects the language and finds the audio too short for it.
         """
         ...
 

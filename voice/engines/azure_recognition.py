@@ -60,11 +60,12 @@ class AzureSpeechToText:
         self._pool: Pool[tuple[str, ...], Recogniser] = Pool(self._make)
 
     async def transcribe(
-        self, audio: AsyncIterator[Pcm], language: str | None
+        self, audio: AsyncIterator[Pcm], language: str | None, last: str | None = None
     ) -> AsyncGenerator[Transcript, None]:
         """Partials while the audio comes; the final one when it has ended.
 
-        `language`: also a full tag, as "en-GB".
+        `language`: also a full tag, as "en-GB". `last`: of no use here, where a request names its languages at its
+        beginning.
 
         Raises:
             Unavailable: the service cannot be reached, is too busy, or took too long.

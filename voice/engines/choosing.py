@@ -33,6 +33,7 @@ from voice.settings import Settings, split_list
 if TYPE_CHECKING:
     from voice.engines.azure_connection import SpeechResource
     from voice.engines.openai_account import Account, Credential
+    from voice.listening import Segment
 
 log = logging.getLogger(__name__)
 
@@ -258,7 +259,7 @@ def _openai_speech_to_text(settings: Settings) -> SpeechToText:
     )
 
 
-def _find_speech_finder() -> Callable[[Pcm], Sequence[object]] | None:
+def _find_speech_finder() -> Callable[[Pcm], Sequence[Segment]] | None:
     """What tells speech from silence; its model comes with the local engines, which may not be installed."""
     if not find_spec("faster_whisper"):
         return None

@@ -214,12 +214,12 @@ class FailoverSpeechToText(Failover[SpeechToText]):
     """The audio is kept, so that the next engine hears all of it. Partials of the one before are superseded."""
 
     async def transcribe(
-        self, audio: AsyncIterator[Pcm], language: str | None
+        self, audio: AsyncIterator[Pcm], language: str | None, last: str | None = None
     ) -> AsyncGenerator[Transcript, None]:
         final = False
         async with aclosing(Kept(audio)) as kept:
             transcripts = self._answer(
-                lambda engine: engine.transcribe(kept.read(), language), lambda: not final
+                lambda engine: engine.transcribe(kept.read(), language, last), lambda: not final
             )
             async with aclosing(transcripts):
                 async for transcript in transcripts:

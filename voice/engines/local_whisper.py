@@ -17,16 +17,18 @@ from numpy.typing import NDArray
 from typing_extensions import TypeVarTuple, Unpack
 
 from voice.audio import SPEECH_RATE, Pcm
-from voice.engines import EngineError, Transcript, Unavailable
+from voice.engines import SHORT_SECONDS, EngineError, Transcript, Unavailable
 from voice.engines.whisper_live import LiveUtterance
 from voice.engines.whisper_model import Heard, Model
-from voice.listening import Segment, find_speech
+from voice.listening import PADDING_MS, Segment, find_speech
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 LONGEST_WINDOW_MS = 20_000
 """Speech recognised in one go. Whisper hears 30 s; less leaves room for padding and for the 224 tokens it writes at most."""
+SHORT_MS = round(1000 * SHORT_SECONDS) + PADDING_MS
+"""Of speech as `find_speech` pads it: a word said live has 300 ms of sound before it, and as much silence as there is."""
 WITHOUT_SPACES = frozenset({"ja", "zh", "th", "lo", "my", "km", "bo"})
 
 
@@ -66,7 +68,7 @@ class LocalWhisper:
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="whisper")
 
     async def transcribe(
-        self, audio: AsyncIterator[Pcm], language: str | None
+        self, audio: AsyncIterator[Pcm], language: str | None, last: str | None = None
     ) -> AsyncGenerator[Transcript, None]:
         """One final transcript, when the audio has ended; before, of audio that comes in real time, partial ones.
 
@@ -86,11 +88,11 @@ class LocalWhisper:
             async for _ in moments:
                 if self._under_way < self._at_once and utterance.is_worth_a_look():
                     with utterance.looking():
-                        said = replace(await self._recognise(utterance.pcm, language), final=False)
+                        said = replace(await self._recognise(utterance.pcm, language, last), final=False)
                     if said.text:
                         yield said
         if said is None or await utterance.has_gone_on():
-            said = await self._recognise(utterance.pcm, language)
+            said = await self._recognise(utterance.pcm, language, last)
         yield replace(said, final=True)
 
     async def warm(self) -> None:
@@ -105,19 +107,22 @@ class LocalWhisper:
         self._threads.shutdown(wait=False)
         self._model = None
 
-    async def _recognise(self, pcm: Pcm, language: str | None) -> Transcript:
+    async def _recognise(self, pcm: Pcm, language: str | None, last: str | None) -> Transcript:
         self._under_way += 1
         try:
             with self._errors_translated():
-                return await self._recognise_windows(pcm, language)
+                return await self._recognise_windows(pcm, language, last)
         finally:
             self._under_way -= 1
 
-    async def _recognise_windows(self, pcm: Pcm, language: str | None) -> Transcript:
+    async def _recognise_windows(self, pcm: Pcm, language: str | None, last: str | None) -> Transcript:
+        windows = await self._run(cut_windows, pcm)
+        if language is None and sum(window.length_ms for window in windows) < SHORT_MS:
+            language = last
         language = language and language.split("-")[0].lower()
         heard: list[Heard] = []
         times: list[Segment] = []
-        for window in await self._run(cut_windows, pcm):
+        for window in windows:
             model = await self._run(self._load)
             # A second language in one recording is rarer than a short last window taken for another language.
             said = await self._run(model.hear, window.speech(pcm), heard[0].language if heard else language)

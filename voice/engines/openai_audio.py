@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, AsyncExitStack, aclosing, context
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -17,11 +17,14 @@ import openai
 from openai import AsyncAPIResponse
 
 from voice.audio import SPEECH_RATE, VOICE_RATE, Pcm, encode_wav, join, resample
-from voice.engines import Speech, Transcript, Unavailable, Voice
+from voice.engines import SHORT_SECONDS, Speech, Transcript, Unavailable, Voice
 from voice.engines.openai_account import Account, try_twice
 from voice.engines.openai_errors import SPEECH, reason_of, translating_errors
 from voice.languages import split_by_language
 from voice.recordings import UnusableRecording, decode_recording
+
+if TYPE_CHECKING:
+    from voice.listening import Segment
 
 SHORTEST_SECONDS = 0.1
 """OpenAI refuses less ("audio_too_short"), and no word is in it."""
@@ -68,7 +71,7 @@ class OpenAISpeechToText:
         phrases: Sequence[str] = (),
         timeout_seconds: float = 20,
         label: str = "",
-        find_speech: Callable[[Pcm], Sequence[object]] | None = None,
+        find_speech: Callable[[Pcm], Sequence[Segment]] | None = None,
     ) -> None:
         """`phrases`: names and jargon to expect. `timeout_seconds`: from the end of the audio. Closes the account too.
 
@@ -84,7 +87,7 @@ class OpenAISpeechToText:
         self._tells_language = True
 
     async def transcribe(
-        self, audio: AsyncIterator[Pcm], language: str | None
+        self, audio: AsyncIterator[Pcm], language: str | None, last: str | None = None
     ) -> AsyncGenerator[Transcript, None]:
         """The final transcript alone. The language is the one given, else what the server found, if it says so.
 
@@ -93,7 +96,10 @@ class OpenAISpeechToText:
             Rejected: the key, the quota, the model or the request itself was refused.
         """
         pcm = join([piece async for piece in audio], SPEECH_RATE)
-        if pcm.seconds < SHORTEST_SECONDS or not await self._has_speech(pcm):
+        speech_ms = await self._measure_speech(pcm)
+        if language is None and speech_ms < 1000 * SHORT_SECONDS:
+            language = last
+        if pcm.seconds < SHORTEST_SECONDS or not speech_ms:
             yield Transcript("", final=True, language=language)
             return
         wav = await anyio.to_thread.run_sync(encode_wav, pcm)
@@ -113,8 +119,12 @@ class OpenAISpeechToText:
     async def close(self) -> None:
         await self._account.close()
 
-    async def _has_speech(self, pcm: Pcm) -> bool:
-        return self._find_speech is None or bool(await anyio.to_thread.run_sync(self._find_speech, pcm))
+    async def _measure_speech(self, pcm: Pcm) -> float:
+        """Its length in ms, as far as it can be told from silence."""
+        if self._find_speech is None:
+            return pcm.seconds * 1000
+        segments = await anyio.to_thread.run_sync(self._find_speech, pcm)
+        return sum(segment.length_ms for segment in segments)
 
     async def _ask(self, wav: bytes, language: str | None) -> dict[str, Any]:
         options: dict[str, Any] = {"response_format": "json"}

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import anyio
 
-from voice.engines import EngineError
+from voice.engines import SHORT_SECONDS, EngineError
 from voice.engines.failover import Switch
 from voice.languages import language_of
 from voice.live.ear import SAMPLES_A_MS, Ear
@@ -28,7 +28,7 @@ from voice.live.record import Record
 from voice.live.reply import Start, make_item_id
 from voice.live.turn_clock import TurnClock
 from voice.live.utterance import Utterance
-from voice.session import SHORT_SECONDS, Session
+from voice.session import Session
 from voice.turns.events import (
     CloseUtterance,
     DropUtterance,
@@ -178,8 +178,10 @@ class Hearing:
         self._open = Utterance(turn, max(action.from_ms, self._ear.kept_ms), self._tell, note)
         said = self._said[turn] = Said(self._open)
         self.feed()
-        preferred = self._session.preferences.language
-        self._start(self._open.run, self._session.engines.speech_to_text, preferred)
+        session = self._session
+        self._start(
+            self._open.run, session.engines.speech_to_text, session.preferences.language, session.spoken
+        )
 
     def _feed_until(self, ms: int) -> None:
         if self._open is not None:

@@ -61,12 +61,12 @@ class Utterance:
         self.close()
         self._scope.cancel()
 
-    async def run(self, speech_to_text: SpeechToText, language: str | None) -> None:
-        """Transcribe it. Failures are told, none is raised."""
+    async def run(self, speech_to_text: SpeechToText, language: str | None, last: str | None = None) -> None:
+        """Transcribe it. Failures are told, none is raised. `language`, `last`: as engines take them."""
         with self._scope, self._sound, noting(self._note):
             try:
                 final = FinalTranscript(self.turn, "", None)
-                async with aclosing(speech_to_text.transcribe(self._sound, language)) as transcripts:
+                async with aclosing(speech_to_text.transcribe(self._sound, language, last)) as transcripts:
                     async for transcript in transcripts:
                         if transcript.final:
                             final = FinalTranscript(self.turn, transcript.text.strip(), transcript.language)
