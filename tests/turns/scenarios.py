@@ -459,6 +459,22 @@ SCENARIOS = (
         replies=Replies(words="少し待ってください"),
     ),
     Scenario(
+        "a stop word stops the reply even if a busy recogniser has it only after the reply went on",
+        (*GREETING, ("speech", 3500, 3900), ("partial", 4900, "stop"), ("final", 5300, "Stop!")),
+        (
+            *ANSWERED, "open 2", "@3648 hold 1", "@4576 resume 1", "@4928 started 2",
+            "@4928 cut 1, interrupted", "prepare 2 to 2: stop", "stopped 2", "close 2", "keep 2: Stop!",
+            "release 2",
+        ),
+        replies=Replies(lasts_ms=9000),
+    ),
+    Scenario(
+        "a back-channel that a busy recogniser has late does not stop the reply",
+        (*GREETING, ("speech", 3500, 3900), ("partial", 4900, "uh-huh")),
+        (*ANSWERED, "open 2", "@3648 hold 1", "@4576 resume 1", "forget 2"),
+        replies=Replies(lasts_ms=9000),
+    ),
+    Scenario(
         "a back-channel with words behind it stops the reply",
         (
             *GREETING, ("speech", 3500, 4600), ("partial", 3900, "うん"), ("partial", 4300, "うんでも明日"),

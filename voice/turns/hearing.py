@@ -32,6 +32,9 @@ ANYTHING_MS = 2000
 """Speech that goes on for so long is an interruption, whatever its words: a reply is not held for ever."""
 NOTHING_MS = 700
 """Of silence: what was said before, and is no turn yet, was nothing, or is over."""
+LATE_WORDS_MS = 2000
+"""Of silence, in which the first words may still come: a recogniser that looks at pauses (Whisper) has them after 300 ms on
+a free machine and after thrice that on a busy one, and a short "stop!" must not be lost."""
 EAGER_PAUSE_MS = 160
 """Of silence, before a reply is prepared: less is a breath between two words. Words that sound unfinished get none."""
 SCORED_PAUSE_MS = 160
@@ -53,6 +56,8 @@ def hear_frame(state: State, frame: Frame, do: Actions) -> State:
     if heard is None:
         return _open(state, do) if voice.is_speech and not before.is_speech else state
     if not heard.told:
+        if voice.is_speech and before.silence_ms >= NOTHING_MS:
+            return _open(forget(state, do), do)
         return weigh(state, do)
     return state if heard.manual or voice.is_speech else _wait_for_end(state, do)
 
@@ -77,7 +82,8 @@ def weigh(state: State, do: Actions) -> State:
         case False:
             # It stays open for a while: who says "yeah" may go on, or may have answered a question too early.
             state = resume(state, do)
-            if state.voice.silence_ms >= NOTHING_MS:
+            may_have_words = heard.weight is Weight.NO_WORDS
+            if state.voice.silence_ms >= (LATE_WORDS_MS if may_have_words else NOTHING_MS):
                 return forget(state, do)
             echoes = state.echoes or heard.weight is Weight.ECHO
             return replace(state, open=replace(heard, sustained=False), echoes=echoes)
