@@ -237,6 +237,18 @@ async def test_cutting_in_stops_the_reply_and_only_what_was_heard_is_remembered(
     assert heard in [message.content for message in chat.prompts[1] if message.role == "assistant"]
 
 
+async def test_a_reply_in_text_alone_has_no_sound_that_could_be_cut() -> None:
+    async with serving() as host, calling(host) as caller:
+        await caller.update(output_modalities=["text"])
+        item = (await caller.say("Hi")).response.output[0]
+        await caller.conversation.item.truncate(item_id=item.id, content_index=0, audio_end_ms=0)
+        error = (await caller.until("error")).error
+        assert (error.code, error.param) == ("unsupported_content_type", "item_id")
+        await caller.conversation.item.retrieve(item_id=item.id)
+        retrieved = await caller.until("conversation.item.retrieved")
+    assert retrieved.item.content[0].text == item.content[0].text
+
+
 async def test_a_response_is_cancelled_on_request_and_the_session_goes_on() -> None:
     chat = FakeChat([LONG_REPLY], delay=0.02)
     async with serving(fake_engines(chat=chat)) as host, calling(host) as caller:

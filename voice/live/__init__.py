@@ -198,7 +198,7 @@ class LiveSession:
         clamped. A reply that is still under way is cut for good.
 
         Raises:
-            KeyError: there is no reply of that item, or it was long ago (`replying.REPLIES_KEPT`).
+            KeyError: there is no reply of that item, it is in text alone, or it was long ago (`replying.REPLIES_KEPT`).
         """
         reply = self._replying.find_item(item)
         if reply is self._replying.current:

@@ -99,6 +99,8 @@ class Reply:
         """From the release on."""
         self.ended = False
         """Whether all that there was to be of it is there; never, if it was stopped before."""
+        self.aloud = speaker is not None
+        """Whether it is in more than text alone."""
         self.mute = speaker is None
         """Whether it is to be read rather than heard: in text alone, or its voice failed."""
         self.voice_failed = False

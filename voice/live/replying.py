@@ -135,9 +135,9 @@ class Replying:
             self._end_playback(reply)
 
     def find_item(self, item: str) -> Reply:
-        """Raises KeyError when it is no reply's, or one's before the last `REPLIES_KEPT`."""
+        """Raises KeyError when it is no reply's with sound, or one's before the last `REPLIES_KEPT`."""
         for reply in self._replies.values():
-            if reply.item == item and reply.released:
+            if reply.item == item and reply.released and reply.aloud:
                 return reply
         raise KeyError(item)
 
