@@ -373,6 +373,14 @@ async def test_a_response_of_its_own_kind_leaves_the_session_as_it_was() -> None
     assert "Only this once." not in chat.prompts[1][0].content
 
 
+async def test_a_voice_of_another_service_changes_nothing_and_the_session_shows_it() -> None:
+    async with serving() as host, calling(host) as caller:
+        for wanted, has in [("marin", "auto"), ("mei", "mei"), ("marin", "mei"), ("auto", "auto")]:
+            updated = await caller.update(audio={"output": {"voice": wanted}})
+            assert updated.session.audio.output.voice == has
+            assert (await caller.say("Hi")).response.audio.output.voice == has
+
+
 async def test_items_are_put_where_the_client_wants_them_and_go_when_it_deletes_them() -> None:
     chat = FakeChat()
 

@@ -64,7 +64,11 @@ def pick(shown: dict[str, Any], path: str) -> Any:
         ([{"output_modalities": ["text"]}], "output_modalities", ["text"]),
         ([{"max_output_tokens": 100}, {"max_output_tokens": "inf"}], "max_output_tokens", "inf"),
         ([{"model": "another"}], "model", "some-model"),
-        ([{"tracing": "auto", "include": [], "prompt": None, "anything": 1}], "tracing", None),
+        *(
+            ([{"tracing": "auto", "include": [], "prompt": {"id": "p"}, "anything": 1}], without, None)
+            for without in ("tracing", "include", "prompt", "reasoning", "parallel_tool_calls")
+        ),
+        ([{"truncation": "disabled"}], "truncation", "auto"),
         ([{"tool_choice": "required"}], "tool_choice", "required"),
         (
             [{"tool_choice": {"type": "function", "name": "f"}}],
@@ -107,6 +111,11 @@ def pick(shown: dict[str, Any], path: str) -> Any:
             "audio.input.transcription",
             {"model": "m", "language": "ja"},
         ),
+        (
+            [hear(transcription={"model": "m", "prompt": "Names: Ann", "keywords": ["Ann"]})],
+            "audio.input.transcription",
+            {"model": "m"},
+        ),
         ([hear(transcription={"model": "m"}), hear(transcription=None)], "audio.input.transcription", None),
         ([hear(noise_reduction={"type": "near_field"})], "audio.input.noise_reduction", None),
         ([hear(format={"type": "audio/pcmu"})], "audio.input.format", {"type": "audio/pcmu"}),
@@ -118,6 +127,7 @@ def pick(shown: dict[str, Any], path: str) -> Any:
         ),
         ([speak(voice="marin"), speak(speed=1.2)], "audio.output.voice", "marin"),
         ([speak(voice="marin"), speak(speed=1.2)], "audio.output.speed", 1.2),
+        ([speak(speed=0.25)], "audio.output.speed", 0.5),
     ],
 )
 def test_an_update_changes_what_it_names(changes: list[dict[str, Any]], path: str, value: Any) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from voice.engines import ReplyOptions, Tool
 from voice.live import ReplyWish
@@ -18,6 +18,8 @@ INSTRUCTIONS_CHARACTERS = 50_000
 """About what the hosted API takes for instructions: 16,384 tokens."""
 MAX_TOOLS = 128
 """As many as chat models take (OpenAI's chat completions)."""
+SLOWEST = 0.5
+"""Of what engines speak; the protocol has still slower speech."""
 CHANGEABLE = frozenset(
     {"instructions", "output_modalities", "tools", "tool_choice", "max_output_tokens", "audio"}
 )
@@ -45,11 +47,10 @@ AudioFormat: TypeAlias = PcmFormat | TelephoneFormat
 
 
 class Transcription(_Part):
-    """That the client wants to be told what the user said."""
+    """That the client wants to be told what the user said, whatever it calls the engine that hears it."""
 
     model: str = Field("kaiwa", max_length=200)
     language: str | None = Field(None, max_length=35)
-    prompt: str | None = Field(None, max_length=10_000)
 
 
 class ServerVad(_Part):
@@ -76,10 +77,13 @@ class AudioInput(_Part):
     turn_detection: ServerVad | SemanticVad | None = Field(ServerVad(), discriminator="type")
 
 
+AUTO_VOICE = "auto"
+
+
 class AudioOutput(_Part):
     format: AudioFormat = Field(PcmFormat(), discriminator="type")
-    voice: str | dict[str, Any] = "auto"
-    speed: float = Field(1.0, ge=0.25, le=1.5)
+    voice: str | dict[str, Any] = AUTO_VOICE
+    speed: Annotated[float, Field(ge=0.25, le=1.5), AfterValidator(lambda speed: max(speed, SLOWEST))] = 1.0
 
     @property
     def voice_name(self) -> str:
@@ -105,7 +109,7 @@ class FunctionChoice(_Part):
 
 
 class Setup(_Part):
-    """A session as it stands. What the protocol has and this server does without is taken and passed over."""
+    """A session as it stands. What the protocol has and this server does without is passed over, and shown to be so."""
 
     type: Literal["realtime"] = "realtime"
     object: Literal["realtime.session"] = "realtime.session"
@@ -118,6 +122,10 @@ class Setup(_Part):
     tools: tuple[FunctionTool, ...] = Field((), max_length=MAX_TOOLS)
     tool_choice: Literal["auto", "none", "required"] | FunctionChoice = "auto"
     max_output_tokens: Annotated[int, Field(ge=1, le=100_000)] | Literal["inf"] = "inf"
+    include: None = None
+    parallel_tool_calls: None = None
+    prompt: None = None
+    reasoning: None = None
     tracing: None = None
     truncation: Literal["auto"] = "auto"
     audio: Audio = Audio()

@@ -60,13 +60,11 @@ from voice.web.realtime.idle import IdleTimer
 from voice.web.realtime.items import Items, make_utterance
 from voice.web.realtime.replies import Replies
 from voice.web.realtime.response import read_metadata
-from voice.web.realtime.session import AudioOutput, ServerVad, Setup
+from voice.web.realtime.session import AUTO_VOICE, AudioOutput, ServerVad, Setup
 
 log = logging.getLogger(__name__)
 
 SHORTEST_COMMIT_MS = 100
-SLOWEST = 0.5
-"""Of what engines speak; the protocol has still slower speech."""
 SILENCE_KEPT_MS = 2_500
 """A little more than what a hands-free session keeps of sound in which nobody spoke."""
 
@@ -219,7 +217,7 @@ class Talk:
 
     def _update(self, changes: Mapping[str, Any]) -> None:
         before = self.setup.audio.input
-        self.setup = self.setup.update(changes)
+        self.setup = self._change_setup(changes, "session")
         after = self.setup.audio.input
         if after.format != before.format:
             self._reader.clear()
@@ -232,13 +230,13 @@ class Talk:
         self.send(make_event("session.updated", session=self.setup.show()))
 
     def choose_preferences(self) -> Preferences:
-        """Names of voices that this server has not, as those of other services, leave the choice to the engine."""
+        """What the session has no words for stays as the server's settings have it."""
         output, transcription = self.setup.audio.output, self.setup.audio.input.transcription
         language = transcription.language if transcription else None
         return replace(
             self._preferences,
-            voice=output.voice_name if self._knows_voice(output) else self._preferences.voice,
-            speed=max(output.speed, SLOWEST),
+            voice=self._choose_voice(output),
+            speed=output.speed,
             language=language.split("-")[0].lower() if language else self._preferences.language,
         )
 
@@ -305,7 +303,7 @@ class Talk:
                 "Only responses to the conversation are made here, none beside it.",
                 "response.conversation",
             )
-        setup = self.setup.update(wanted, "response")
+        setup = self._change_setup(wanted, "response")
         self.send_all(self.replies.expect(setup, read_metadata(wanted)))
         # A program has its reply by now; what it plays of it is for it to say, by a truncation.
         self.end_playback()
@@ -315,14 +313,25 @@ class Talk:
         """Of one reply. Where it changes nothing about the voice, what was chosen for all replies stays."""
         usual, output = self.setup.audio.output, setup.audio.output
         wish = setup.read_wish()
-        if output.voice != usual.voice and self._knows_voice(output):
-            wish = replace(wish, voice=output.voice_name)
+        if output.voice != usual.voice:
+            wish = replace(wish, voice=self._choose_voice(output))
         if output.speed != usual.speed:
-            wish = replace(wish, speed=max(output.speed, SLOWEST))
+            wish = replace(wish, speed=output.speed)
         return wish
 
-    def _knows_voice(self, output: AudioOutput) -> bool:
-        return any(voice.name == output.voice_name for voice in self.session.engines.text_to_speech.voices())
+    def _change_setup(self, changes: Mapping[str, Any], where: str) -> Setup:
+        """The session with these changes; a voice that this server has not, as one of another service, is none of them."""
+        setup = self.setup.update(changes, where)
+        name = setup.audio.output.voice_name
+        if name == AUTO_VOICE or any(
+            name == voice.name for voice in self.session.engines.text_to_speech.voices()
+        ):
+            return setup
+        return setup.update({"audio": {"output": {"voice": self.setup.audio.output.voice}}})
+
+    def _choose_voice(self, output: AudioOutput) -> str:
+        """For the engine."""
+        return self._preferences.voice if output.voice_name == AUTO_VOICE else output.voice_name
 
     def end_playback(self) -> None:
         """Take the last reply, all of which was sent, for heard."""
