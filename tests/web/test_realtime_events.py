@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Sequence
 from typing import Any
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +17,7 @@ from tests.fakes import fake_engines
 from voice.live import LiveLimits
 from voice.session import Limits, Session
 from voice.turns.events import Rules
+from voice.web.realtime.audio import SLICE
 from voice.web.realtime.events import CLIENT_EVENTS, Refused, ServerEvent, read_object
 from voice.web.realtime.page import PAGE_EVENTS, PageTalk
 
@@ -72,6 +75,10 @@ def open_talk(sent: list[ServerEvent]) -> PageTalk:
     return PageTalk(session, sent.append, Rules(), LiveLimits(), 60, lambda _: None)
 
 
+def append(sound: bytes) -> str:
+    return json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(sound).decode()})
+
+
 def take_all(messages: Sequence[str | bytes]) -> list[ServerEvent]:
     """What a conversation answers."""
     sent: list[ServerEvent] = []
@@ -79,7 +86,7 @@ def take_all(messages: Sequence[str | bytes]) -> list[ServerEvent]:
     async def take() -> None:
         talk = open_talk(sent)
         for message in messages:
-            talk.take(message)
+            await talk.take(message)
 
     anyio.run(take)
     return sent
@@ -94,6 +101,39 @@ def test_no_json_breaks_a_conversation(events: list[dict[str, Any]]) -> None:
     ]
     for event in sent:
         json.dumps(event, allow_nan=False)
+
+
+@pytest.mark.anyio
+async def test_a_long_append_leaves_time_for_everybody_else() -> None:
+    sent: list[ServerEvent] = []
+    talk = open_talk(sent)
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await checkpoint()
+            turns += 1
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(count_turns)
+        await talk.take(append(bytes(4 * 1024 * 1024)))
+        tasks.cancel_scope.cancel()
+    assert (talk.live.heard_ms, sent) == (4 * 1024 * 1024 // 48, [])
+    assert turns > 4 * 1024 * 1024 // SLICE
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("broken", [append(bytes(1024 * 1024))[:-4] + '?"}', append(bytes(16 * 1024 * 1024))])
+async def test_of_an_append_that_is_refused_nothing_is_heard(broken: str) -> None:
+    sent: list[ServerEvent] = []
+    talk = open_talk(sent)
+    await talk.take(broken)
+    assert [event["type"] for event in sent] == ["error"]
+    assert talk.live.heard_ms == 0
+    assert talk.live.untaken_ms == 0
+    await talk.take(append(bytes(960)))
+    assert talk.live.heard_ms == 20
 
 
 @settings(deadline=None)

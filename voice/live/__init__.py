@@ -144,6 +144,10 @@ class LiveSession:
         """
         self._ear.hear(pcm, anyio.current_time())
 
+    def check_room(self, seconds: float) -> None:
+        """Raises BadInput if so much sound could not be heard now."""
+        self._ear.check_room(seconds)
+
     def tell(self, event: Event) -> None:
         """`Committed`, `TalkPressed`, `Cancelled`, `RulesChanged`, ..: what a client may tell by itself."""
         if self._is_over:

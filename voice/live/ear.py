@@ -84,9 +84,7 @@ class Ear:
         Raises:
             BadInput: more than the limit waits to be listened to, or to be taken.
         """
-        done_ms = self.listened_ms if self._listens else max(self.taken_ms, self.given_ms)
-        if self.heard_ms - done_ms + pcm.seconds * 1000 > self._buffered_ms:
-            raise BadInput("too_much_sound", limit_seconds=round(self._buffered_ms / 1000))
+        self.check_room(pcm.seconds)
         for piece in self._resample(pcm):
             self._sound += piece.data
         self._heard += pcm.seconds
@@ -94,6 +92,12 @@ class Ear:
         self._arrivals.append((self.heard_ms, now))
         self._forget()
         self._news.set()
+
+    def check_room(self, seconds: float) -> None:
+        """Raises BadInput if so much more could not be taken."""
+        done_ms = self.listened_ms if self._listens else max(self.taken_ms, self.given_ms)
+        if self.heard_ms - done_ms + seconds * 1000 > self._buffered_ms:
+            raise BadInput("too_much_sound", limit_seconds=round(self._buffered_ms / 1000))
 
     def read(self, start: int, end: int) -> Pcm:
         """What is kept of these samples at 16 kHz."""

@@ -153,7 +153,7 @@ class Reception:
                     async with anyio.create_task_group() as conversing:
                         conversing.start_soon(live)
                         while (message := await line.receive()) is not None:
-                            talk.take(message)
+                            await talk.take(message)
                         conversing.cancel_scope.cancel()
                 finally:
                     talk.end()

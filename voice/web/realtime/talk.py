@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from typing import Any, ClassVar
 
 import anyio
+from anyio.lowlevel import checkpoint
 from openai.types.realtime import (
     ConversationItemDeleteEvent,
     ConversationItemRetrieveEvent,
@@ -120,13 +121,17 @@ class Talk:
     def end(self) -> None:
         """The client is gone."""
 
-    def take(self, message: str | bytes) -> None:
+    async def take(self, message: str | bytes) -> None:
         """What the client sent. Whatever it is, the conversation goes on."""
         name: object = None
         try:
             fields = read_object(message)
             name = fields.get("event_id")
-            self.carry_out(parse_event(fields, self.kinds))
+            event = parse_event(fields, self.kinds)
+            if isinstance(event, InputAudioBufferAppendEvent):
+                await self._append(event.audio)
+            else:
+                self.carry_out(event)
         except Refused as refused:
             self.send(make_error(refused, name))
         except EngineError as error:
@@ -137,7 +142,7 @@ class Talk:
             self.send(make_error(Refused("server_error", "The server failed at this event."), name))
 
     def carry_out(self, event: BaseModel) -> None:
-        """Do what the client asks for.
+        """Do what the client asks for, by any event but an append.
 
         Raises:
             Refused: it cannot be done.
@@ -146,8 +151,6 @@ class Talk:
         match event:
             case SessionUpdate():
                 self._update(event.session)
-            case InputAudioBufferAppendEvent():
-                self.live.hear(self._reader.read(event.audio, self.setup.audio.input.format))
             case InputAudioBufferCommitEvent():
                 self._commit()
             case InputAudioBufferClearEvent():
@@ -239,6 +242,14 @@ class Talk:
             speed=output.speed,
             language=language.split("-")[0].lower() if language else self._preferences.language,
         )
+
+    async def _append(self, audio: str) -> None:
+        pieces = await self._reader.read(audio, self.setup.audio.input.format)
+        self.live.check_room(sum(piece.seconds for piece in pieces))
+        for number, piece in enumerate(pieces):
+            if number:
+                await checkpoint()  # everybody else's turn, in the midst of a long one
+            self.live.hear(piece)
 
     def _commit(self) -> None:
         waiting = self.live.untaken_ms
