@@ -6,6 +6,7 @@ import base64
 import json
 import logging
 from contextlib import suppress
+from typing import Any
 
 import anyio
 import pytest
@@ -44,7 +45,13 @@ LONG_MESSAGE = {
     "role": "user",
     "content": [{"type": "input_text", "text": "long " * 30_000}],
 }
+HUGE = "あ" * 300_000
+"""Each of these takes six bytes in a frame."""
 LONG_REPLY = ["This is a long story. ", "It goes on. ", *["And on and on. "] * 200]
+
+
+def say(text: str) -> dict[str, Any]:
+    return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
 
 
 async def test_a_line_of_text_is_answered_in_words_and_sound_in_the_protocols_order() -> None:
@@ -429,10 +436,58 @@ async def test_what_was_said_and_deleted_before_its_words_were_known_is_no_part_
     assert chat.prompts[-1][-1].content == "Hi"
 
 
-async def test_what_a_client_got_wrong_comes_back_in_a_few_words_only() -> None:
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "conversation.item.retrieve", "item_id": HUGE},
+        {"type": "conversation.item.create", "item": {"type": HUGE}},
+        {
+            "type": "session.update",
+            "event_id": HUGE,
+            "session": {"audio": {"input": {"format": {"type": HUGE}}}},
+        },
+        {"type": "session.update", "session": {"audio": {"input": {"turn_detection": {"type": HUGE}}}}},
+        {"type": HUGE},
+    ],
+)
+async def test_what_a_client_got_wrong_comes_back_in_a_few_words_only(event: dict[str, Any]) -> None:
     async with serving() as host, calling(host) as caller:
-        await caller.conversation.item.retrieve(item_id="x" * 2_000_000)
-        assert len((await caller.until("error")).error.message) < 200
+        await caller.send_text(json.dumps(event))
+        error = (await caller.until("error")).error
+        assert len(error.message) < 600
+        assert error.event_id is None
+
+
+@pytest.mark.parametrize(
+    ("event", "param"),
+    [
+        ({"type": "conversation.item.create", "item": say(HUGE)}, "item"),
+        (
+            {
+                "type": "conversation.item.create",
+                "item": {"type": "function_call_output", "call_id": "c", "output": HUGE},
+            },
+            "item",
+        ),
+        (
+            {
+                "type": "session.update",
+                "session": {"tools": [{"type": "function", "name": "f", "description": HUGE}]},
+            },
+            "session",
+        ),
+    ],
+)
+async def test_what_would_come_back_in_a_frame_too_large_for_stock_clients_is_refused(
+    event: dict[str, Any], param: str
+) -> None:
+    async with serving() as host, calling(host) as caller:
+        await caller.send_text(json.dumps(event))
+        error = (await caller.until("error")).error
+        assert (error.code, error.param) == ("invalid_value", param)
+        await caller.send_text(json.dumps({"type": "conversation.item.create", "item": say(HUGE[:80_000])}))
+        item = (await caller.until("conversation.item.done")).item
+        assert len(item.content[0].text) == 80_000
 
 
 @pytest.mark.parametrize(

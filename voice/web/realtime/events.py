@@ -30,6 +30,12 @@ M = TypeVar("M", bound=BaseModel)
 
 SHOWN_CHARACTERS = 80
 """Of a wrong value, in an error's message."""
+MESSAGE_CHARACTERS = 400
+"""Of what a validator says, which may quote the value once more."""
+EVENT_ID_CHARACTERS = 512
+"""As the hosted API. A longer one is not repeated."""
+ECHO_BYTES = 512 * 1024
+"""Of what a client brings and is told again, as JSON: some stock clients take no frame over a megabyte."""
 
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -144,7 +150,7 @@ def validate(kind: type[M], fields: Mapping[str, Any], where: str = "") -> M:
             raise Refused(
                 "missing_required_parameter", f"Missing required parameter: '{param}'.", param
             ) from exc
-        message = f"Invalid value: {show(problem['input'])}. {problem['msg']}."
+        message = f"Invalid value: {show(problem['input'])}. {problem['msg'][:MESSAGE_CHARACTERS]}."
         raise Refused("invalid_value", message, param) from exc
 
 
@@ -152,6 +158,14 @@ def show(value: object) -> str:
     """A value as it stands in an error's message."""
     text = repr(value)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+
+
+def check_echo(shown: Mapping[str, Any], param: str) -> None:
+    """Raises Refused when it is too large to be told again."""
+    size = len(json.dumps(shown))
+    if size > ECHO_BYTES:
+        message = f"Too large: {size // 1024} KiB as JSON, at most {ECHO_BYTES // 1024} are taken."
+        raise Refused("invalid_value", message, param)
 
 
 def make_event(kind: str, **fields: Any) -> ServerEvent:
@@ -167,7 +181,9 @@ def make_error(refused: Refused, client_event: object = None) -> ServerEvent:
             "code": refused.code,
             "message": refused.message,
             "param": refused.param,
-            "event_id": client_event if isinstance(client_event, str) else None,
+            "event_id": client_event
+            if isinstance(client_event, str) and len(client_event) <= EVENT_ID_CHARACTERS
+            else None,
         },
     )
 

@@ -10,14 +10,12 @@ from pydantic import BaseModel, Field
 
 from voice.conversation import Conversation
 from voice.engines import Message, ToolCall
-from voice.web.realtime.events import Refused, make_id, show, validate
+from voice.web.realtime.events import Refused, check_echo, make_id, show, validate
 
 WireItem: TypeAlias = dict[str, Any]
 Status: TypeAlias = Literal["in_progress", "completed", "incomplete"]
 
 MAX_ITEMS = 2_000
-MAX_CHARACTERS = 200_000
-"""Of one item: far more than a chat model reads of it."""
 
 
 class _Content(BaseModel):
@@ -37,13 +35,13 @@ class _Message(_Item):
 
 class _FunctionCall(_Item):
     name: str = Field(max_length=256)
-    arguments: str = Field(max_length=MAX_CHARACTERS)
+    arguments: str
     call_id: str | None = Field(None, max_length=256)
 
 
 class _FunctionCallOutput(_Item):
     call_id: str = Field(max_length=256)
-    output: str = Field(max_length=MAX_CHARACTERS)
+    output: str
 
 
 def read_item(fields: Mapping[str, Any]) -> tuple[WireItem, Message]:
@@ -133,6 +131,7 @@ class Items:
             Refused: there is no such place, or the item is not to be understood, or there is one of its name.
         """
         item, message = read_item(fields)
+        check_echo(item, "item")
         name = item["id"]
         if name in self._items or self._conversation.find(name) is not None:
             raise Refused("item_create_duplicate_item_id", f"There is an item {name!r} already.", "item.id")
@@ -184,8 +183,6 @@ def _read_message(message: _Message) -> tuple[WireItem, Message]:
         said = [_read_part(place, part) for place, part in enumerate(message.content)]
         kind = "input_text"
     texts = [text for text in said if text]
-    if sum(map(len, texts)) > MAX_CHARACTERS:
-        raise Refused("invalid_value", f"An item holds at most {MAX_CHARACTERS} characters.", "item.content")
     item = make_message(
         message.id, message.role, "completed", *({"type": kind, "text": text} for text in texts)
     )

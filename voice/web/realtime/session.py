@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from voice.engines import ReplyOptions, Tool
 from voice.live import ReplyWish
 from voice.turns.events import Patience, Rules
-from voice.web.realtime.events import Refused, validate
+from voice.web.realtime.events import Refused, check_echo, validate
 
 INSTRUCTIONS_CHARACTERS = 50_000
 """About what the hosted API takes for instructions: 16,384 tokens."""
@@ -147,7 +147,9 @@ class Setup(_Part):
             "input": self._merge_input(given["input"], where),
             "output": {**self.audio.output.model_dump(), **_without_nulls(given["output"])},
         }
-        return validate(Setup, {**self.model_dump(), **present}, where)
+        setup = validate(Setup, {**self.model_dump(), **present}, where)
+        check_echo(setup.show(), where)
+        return setup
 
     def show(self) -> dict[str, Any]:
         """The session as clients read it: some end at a null that they do not expect."""
