@@ -114,6 +114,7 @@ def serve(settings: Settings, engines: Engines) -> int:
             root_path=settings.root_path,
             share=settings.share,
             logins=settings.logins,
+            origins=origins,
             routes=[
                 chat_route(engines, limits, preferences, door, figures=figures),
                 realtime_route(reception, door, tickets),

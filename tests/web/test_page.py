@@ -50,6 +50,14 @@ def recording(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize("path", ["/", "/config", "/gradio_api/info"])
+def test_a_foreign_name_that_resolves_to_this_machine_gets_nothing(server: Server, path: str) -> None:
+    port = httpx.URL(server.address).port
+    foreign = httpx.get(server.address.rstrip("/") + path, headers={"Host": f"evil.example:{port}"})
+    proxied = httpx.get(server.address.rstrip("/") + path, headers={"Host": "kaiwa.example.com"})
+    assert (foreign.status_code, proxied.status_code) == (403, 200)
+
+
 def test_say_answers_with_the_replys_text_and_its_sound_as_a_wav_file(server: Server) -> None:
     reply, sound = server.connect().predict("Hello", api_name="/say")
     assert reply == "You said: Hello"

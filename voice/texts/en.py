@@ -8,6 +8,7 @@ ENGLISH = Words(
     sentences={
         "api_key_refused": "This address wants an API key, and yours is missing or wrong.",
         "origin_refused": "This page is not allowed to talk to Kaiwa. Please ask whoever runs it to add the page to ALLOWED_ORIGINS.",
+        "name_refused": "Kaiwa does not answer to this name. Please open it as localhost, or start it with ALLOWED_ORIGINS=http://NAME:PORT.",
         "too_many_connections": "More than {limit} connections from your address are open. Please close one first.",
         "too_many_messages": "That was more than {limit} messages in a minute. Please wait a moment.",
         "too_many_waiting": "{limit} messages are waiting already. Please wait for an answer first.",

@@ -8,6 +8,7 @@ JAPANESE = Words(
     sentences={
         "api_key_refused": "APIキーが必要です。キーがないか、正しくありません。",
         "origin_refused": "このページからKaiwaには接続できません。管理者にALLOWED_ORIGINSへの追加を依頼してください。",
+        "name_refused": "このホスト名ではKaiwaを開けません。localhostで開くか、ALLOWED_ORIGINS=http://ホスト名:ポート を設定して起動してください。",
         "too_many_connections": "同じアドレスからの接続が{limit}件を超えています。どれかを閉じてからお試しください。",
         "too_many_messages": "1分間に{limit}件を超えました。少し待ってから送ってください。",
         "too_many_waiting": "すでに{limit}件のメッセージが順番を待っています。返答を待ってから送ってください。",

@@ -19,6 +19,7 @@ from voice import decoding, texts
 from voice.engines import EngineError, Engines, Message
 from voice.recordings import MAX_BYTES
 from voice.web.ending import EndEventStreams
+from voice.web.own_names import OwnNames, is_loopback
 from voice.web.page import I18N
 from voice.web.panel import script_route
 from voice.web.realtime import MESSAGE_BYTES
@@ -41,6 +42,7 @@ def launch(
     root_path: str = "",
     share: bool = False,
     logins: Sequence[tuple[str, str]] = (),
+    origins: Sequence[str] = (),
     openings: Sequence[Sequence[Message]] = (),
     routes: Sequence[BaseRoute] = (),
 ) -> str:
@@ -48,7 +50,7 @@ def launch(
 
     The engines warm up meanwhile, and are closed with the page. `root_path`: where a proxy serves it, as "/demo"; the
     proxy may leave it out of what it asks for. `logins`: user and password; none lets everybody in.
-    `openings`: what conversations will begin with, the likeliest first, read ahead by the chat model.
+    `origins`: other sites that may use it. `openings`: what conversations will begin with, the likeliest first, read ahead by the chat model.
     `routes`: what is served beside the page.
 
     Raises:
@@ -66,6 +68,9 @@ def launch(
                 await warming
             await engines.close()
 
+    middleware = [Middleware(EndEventStreams)]
+    if is_loopback(host) and not logins and not root_path:
+        middleware.append(Middleware(OwnNames, origins=origins))
     _, address, _ = page.launch(
         server_name=host,
         server_port=port,
@@ -87,7 +92,7 @@ def launch(
         app_kwargs={
             "lifespan": keep_engines,
             "routes": [script_route(), *routes],
-            "middleware": [Middleware(EndEventStreams)],
+            "middleware": middleware,
         },
         prevent_thread_lock=True,
         quiet=True,
