@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import gradio as gr
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.steps import PATIENCE_MS, read_clip
@@ -65,6 +67,14 @@ class LiveApp:
     ears: FakeSpeechToText
     chat: FakeChat
     voice: FakeTextToSpeech
+    page: gr.Blocks
+
+    def forget_everybody(self) -> None:
+        """As Gradio does, in time, with what a page left open has in its state."""
+        sessions = self.page.app.state_holder
+        for name in list(sessions.session_data):
+            sessions.delete_state(name)
+        gc.collect()
 
     def will_hear(self, *texts: str) -> None:
         """One a turn, each understood word by word."""
@@ -105,7 +115,7 @@ def live_app(idle_seconds: float = 0, root_path: str = "") -> Iterator[LiveApp]:
         ],
     )
     try:
-        yield LiveApp(address.rstrip("/"), ears, chat, voice)
+        yield LiveApp(address.rstrip("/"), ears, chat, voice, page)
     finally:
         page.close(verbose=False)
 

@@ -154,6 +154,26 @@ def test_a_lost_socket_comes_back_and_nothing_is_said_twice(open_panel: Open, ap
     assert "Which folder" in app.prompts()[1]
 
 
+def test_a_page_left_open_until_the_server_forgot_it_goes_live_all_the_same(
+    open_panel: Open, app: LiveApp
+) -> None:
+    app.will_hear("Which folder should I take?")
+    app.will_answer("Take the blue one.", "And the red one.")
+    page = open_panel(say(4.0, question(1), 30.0))
+    app.forget_everybody()
+    start(page)
+    expect(spoken(page)).to_have_text("Take the blue one.", timeout=PATIENCE_MS)
+    expect(notice(page)).not_to_contain_text(words("ticket_unknown"))
+    assert page.evaluate("sockets.map((socket) => socket.readyState)") == [3, 1]
+
+    # Its typed lines belong to the same conversation, even if Gradio forgets again while the page is live.
+    app.forget_everybody()
+    write(page, "And then?")
+    expect(replies(page).last).to_have_text("And the red one.", timeout=PATIENCE_MS)
+    expect(said(page)).to_have_count(2)
+    assert "Which folder" in app.prompts()[1]
+
+
 def test_who_comes_back_while_a_reply_was_thought_of_is_answered(open_panel: Open, app: LiveApp) -> None:
     app.will_hear("Which folder should I take?")
     app.chat.script = [[60.0, "Too late."], "The blue one."]

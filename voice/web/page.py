@@ -183,6 +183,7 @@ def build_page(
             trigger_mode="always_last",
             **quiet,
         )
+        panel.renew(events.renew, [session], [session, panel], **quiet)
         panel.transcript(None, [panel], [transcript], js="(value) => [value.messages]", **quiet)
         recorder.start_recording(
             None, None, None, js="() => dispatchEvent(new Event('kaiwa:recording'))", **quiet

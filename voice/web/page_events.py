@@ -75,7 +75,8 @@ class PageEvents:
         engines.before_closing(self.stop_all)
 
     def open(self, session: Session | None, request: gr.Request) -> Session:
-        """The user's session, made when they have none yet."""
+        """The user's session, made when they have none yet, or Gradio has forgotten it and nobody else holds it."""
+        session = session or self._open.get(str(request.session_hash))
         if session is None:
             language = texts.pick_language(request.headers.get("accept-language"))
             session = Session(self._engines, self._limits, language, self._defaults)
@@ -107,6 +108,11 @@ class PageEvents:
         status = show_problem(failures[0], language) if failures else show_phase("ready", language)
         status = gr.skip() if session.is_busy else status
         yield session, status, show_engines(self._engines, language), gr.skip()
+
+    async def renew(self, session: Session | None, request: gr.Request) -> Outputs:
+        """The panel's ticket is of a session that is gone: another, for session and panel."""
+        session = self.open(session, request)
+        return session, gr.update(ticket=self._tickets.issue(session))
 
     async def listen(self, session: Session | None, request: gr.Request) -> Outputs:
         """The microphone is open: whatever was going on ends. For session, transcript and status."""

@@ -20,7 +20,10 @@ FOREVER = "public, max-age=31536000, immutable"
 
 
 def make_panel() -> gr.HTML:
-    """Shows nothing but itself until its `ticket` is set. Its event `transcript` has new messages for a `gr.Chatbot`."""
+    """Shows nothing but itself until its `ticket` is set.
+
+    Its event `transcript` has new messages for a `gr.Chatbot`; by `renew` it asks for another ticket.
+    """
     return gr.HTML(
         None,
         ticket="",

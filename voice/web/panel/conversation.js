@@ -5,10 +5,13 @@ import { Microphone, MicrophoneError, openMicrophone } from "./microphone.js";
 import { encodeBase64, WIRE_RATE } from "./pcm.js";
 import { Playback } from "./playback.js";
 import { obey } from "./server-events.js";
+import { CODE_FORGOTTEN } from "./transport.js";
 
 const SILENT_FRAME = encodeBase64(new ArrayBuffer((2 * WIRE_RATE) / 50));
 /** Kept of what is said before the connection first opens, in frames of 20 ms. */
 const BACKLOG_FRAMES = 150;
+/** For another ticket to come. */
+const RENEWAL_MS = 10_000;
 /** Who presses to talk has often begun before. */
 const LEAD_IN_FRAMES = 15;
 /** Who lets go has often not quite ended. */
@@ -20,6 +23,7 @@ const LEAD_OUT_MS = 80;
  * @property {() => void} changed
  * @property {(level: "info" | "error", text: string) => void} tell
  * @property {() => void} recover
+ * @property {() => void} renew  Asks for another ticket.
  * @property {(first: number, messages: any[]) => void} transcribe
  * @property {import("./captions.js").Captions} captions
  * @property {import("./waterfall.js").Figures} figures
@@ -40,6 +44,9 @@ export class Conversation {
     /** @type {View} */
     this.view = /** @type {any} */ (null);
     this.ticket = "";
+    /** Whether another ticket was asked for, since the server knew none of this page's any more. */
+    this.renewed = false;
+    this.renewal = 0;
     /** @type {Status} */
     this.status = "off";
     this.phase = "listening";
@@ -117,13 +124,19 @@ export class Conversation {
 
   connect() {
     this.connection = new Connection(this.base, this.ticket, new URL("panel.js", this.files), {
-      received: (event) => obey(this, event),
+      received: (event) => {
+        this.renewed = false;
+        obey(this, event);
+      },
       changed: (status, code, reason) => this.follow(status, code, reason),
     });
   }
 
   end() {
     this.round++;
+    clearTimeout(this.renewal);
+    this.renewal = 0;
+    this.renewed = false;
     this.connection?.close();
     this.microphone?.release();
     void this.audio?.close();
@@ -280,9 +293,33 @@ export class Conversation {
     this.diagnostics.note(`connection ${status}`, code ? `${this.connection?.kind ?? ""} ${code} ${reason}` : this.connection?.kind);
     if (status === "open") return this.arrive();
     if (status === "lost") return this.lose();
+    if (code === CODE_FORGOTTEN && !this.renewed) return this.renew();
+    this.fail(status, code);
+  }
+
+  /** @param {import("./connection.js").Status} status  @param {number} code */
+  fail(status, code) {
     this.end();
     if (status === "blocked") this.view.tell("error", this.say("connection_blocked"));
-    else if (!this.wasTold) this.view.tell("error", this.say(code === 4401 ? "ticket_unknown" : "connection_ended"));
+    else if (!this.wasTold) this.view.tell("error", this.say(code === CODE_FORGOTTEN ? "ticket_unknown" : "connection_ended"));
+  }
+
+  /** A page that was open for hours, or before the server began anew, is forgotten: it asks to be known again, once. */
+  renew() {
+    this.renewed = true;
+    this.lose();
+    if (this.status === "asleep") return;
+    this.renewal = setTimeout(() => this.fail("refused", CODE_FORGOTTEN), RENEWAL_MS);
+    this.view.renew();
+  }
+
+  /** @param {string} ticket */
+  takeTicket(ticket) {
+    this.ticket = ticket;
+    if (!this.renewal) return;
+    clearTimeout(this.renewal);
+    this.renewal = 0;
+    this.connect();
   }
 
   lose() {

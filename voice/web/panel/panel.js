@@ -22,6 +22,7 @@ const TAKEN = "input, textarea, select, button, summary, a, audio, video, [conte
  * @property {HTMLElement} element
  * @property {Record<string, any>} props  `ticket`, `words` by language, and the transcript in `value`.
  * @property {() => void} transcribed  Tells Gradio that `props.value` has a new transcript.
+ * @property {() => void} renew  Asks Gradio for another `ticket`.
  * @property {(prop: string, changed: () => void) => void} watch
  * @property {URL} base  The page's address.
  */
@@ -75,8 +76,12 @@ class Panel {
   }
 
   takeTicket() {
-    this.conversation.ticket = this.host.props.ticket ?? "";
+    this.conversation.takeTicket(this.host.props.ticket ?? "");
     this.changed();
+  }
+
+  renew() {
+    this.host.renew();
   }
 
   connectButtons() {

@@ -22,5 +22,7 @@ export const TICKET_PREFIX = "kaiwa-ticket.";
 export const CODE_LOST = 1006;
 /** The server's closing codes are 4000 + the HTTP status of the same meaning; no use to try again. */
 export const CODE_REFUSED = 4400;
+/** The server does not know the ticket. */
+export const CODE_FORGOTTEN = 4401;
 /** The server has no such way in. */
 export const CODE_UNKNOWN = 4404;

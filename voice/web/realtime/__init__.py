@@ -18,7 +18,6 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from voice import texts
 from voice.web.door import Closing, Door
-from voice.web.realtime.page import make_notice
 from voice.web.realtime.reception import Guest, Line, Reception
 from voice.web.tickets import Tickets
 
@@ -72,11 +71,9 @@ class RealtimeSocket:
             guest = Guest(ticket, session.language if session else language, session=session)
         # Browsers close a connection whose subprotocols go unanswered; a key or a ticket is never sent back.
         await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        closing: Closing | None
         if ticket is not None and guest.session is None:
-            notice = make_notice("error", texts.say("ticket_unknown", language))
-            with suppress(RuntimeError):
-                await websocket.send_json(notice)
-            closing: Closing | None = Closing(4401, "ticket_unknown")
+            closing = Closing(4401, "ticket_unknown")  # the page asks for another
         else:
             closing = await self._reception.converse(guest, _lay_line(websocket))
         if closing is not None:
