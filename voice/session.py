@@ -286,7 +286,9 @@ class Session:
 
     async def _recognise(self, pcm: Pcm, language: str | None) -> Transcript:
         final = Transcript("", final=True)
-        async with aclosing(self.engines.speech_to_text.transcribe(_once(pcm), language)) as transcripts:
+        async with aclosing(
+            self.engines.speech_to_text.transcribe(_once(pcm), language, self.spoken)
+        ) as transcripts:
             async for transcript in transcripts:
                 final = transcript
         return final
