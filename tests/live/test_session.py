@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
@@ -30,6 +31,7 @@ from voice.live.events import (
     SpeechStarted,
     TurnTimes,
 )
+from voice.live.hearing import Said
 from voice.turns.events import Cancelled, Phase
 
 pytestmark = pytest.mark.anyio
@@ -245,6 +247,26 @@ async def test_a_reply_that_says_the_same_again_is_told_and_cut_phrase_by_phrase
         assert [isinstance(event, ReplyWrote) for event in told] == [True, False] * 3
         assert talk.transcript == "はい。はい。はい。"
         assert talk.live.cut_item(talk.all(ReplyStarted)[0].item, ms) == heard
+
+
+# A long conversation
+
+
+async def test_turns_that_are_over_are_forgotten() -> None:
+    talk = Talk(FakeSpeechToText([words(final=said) for said in ["One.", "", "Three.", "Four.", "Five."]]))
+
+    def count_turns() -> int:
+        gc.collect()
+        return sum(isinstance(thing, Said) for thing in gc.get_objects())
+
+    before = count_turns()
+    async with talking(talk):
+        for _ in range(5):
+            await talk.say(1000)
+            assert count_turns() == before + 1
+            await talk.pause(3000)
+            assert count_turns() == before
+    assert len(talk.all(SpeechStarted)) == 5
 
 
 # Time

@@ -255,6 +255,7 @@ class LiveSession:
         if self._state.phase is not before:
             self._emit(PhaseChanged(self._state.phase))
         if actions or not isinstance(event, Frame):
+            self._hearing.forget_all_but(self._state.live_turns)
             self._quiet_since = anyio.current_time()
             self._stirred.set()
 

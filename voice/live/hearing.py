@@ -151,6 +151,11 @@ class Hearing:
         """The sound up to there belongs to no turn to come."""
         self._ear.taken_ms = max(self._ear.taken_ms, ms)
 
+    def forget_all_but(self, turns: Set[int]) -> None:
+        """Nothing is told any more of the others."""
+        for turn in self._said.keys() - turns:
+            del self._said[turn]
+
     def leave(self, worded: Set[int]) -> bool:
         """The conversation ends: what has no words yet will have none.
 

@@ -115,6 +115,13 @@ class State:
         """Whether a reply is under way, or will be by what was said already."""
         return self.reply is not None or self.owed or any(heard.wants_reply for heard in self.awaited)
 
+    @property
+    def live_turns(self) -> frozenset[int]:
+        """Those that anything to come may be about."""
+        of_user = [heard.turn for heard in (*self.awaited, self.open) if heard is not None]
+        answered = [self.unanswered, self.reply.turn if self.reply is not None else None]
+        return frozenset(turn for turn in (*of_user, *answered) if turn is not None)
+
     def find(self, turn: int) -> Utterance | None:
         """The utterance of that turn, if it is open or its final transcript is to come."""
         if self.open is not None and self.open.turn == turn:
