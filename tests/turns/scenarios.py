@@ -26,6 +26,7 @@ from voice.turns.events import (
 )
 
 PUSH_TO_TALK = Rules(hands_free=False)
+MUTED = Rules(muted=True)
 AT_ONCE = Rules(weighs_interruptions=False)
 NO_REPLIES = Rules(replies=False)
 BY_SOUND = Rules(scores_pauses=True)
@@ -987,6 +988,36 @@ SCENARIOS = (
             "ask whether there", "sleep", "open 1", "started 1", "stopped 1", "close 1",
             "keep 1: Hello again.", "prepare 1 to 1", "release 1",
         ),
+    ),
+    Scenario(
+        "who is muted is not asked, and left alone all the same",
+        (("tell", 1000, IdlePassed()), ("tell", 2000, IdlePassed())),
+        ("@2016 sleep",),
+        rules=MUTED, settles_as=Phase.ASLEEP,
+    ),
+    Scenario(
+        "who presses to talk is not asked, and left alone all the same",
+        (("tell", 1000, IdlePassed()), ("tell", 2000, IdlePassed())),
+        ("@2016 sleep",),
+        rules=PUSH_TO_TALK, settles_as=Phase.ASLEEP,
+    ),
+    Scenario(
+        "who was silent while muted is asked before being left alone",
+        (
+            ("tell", 1000, IdlePassed()), ("tell", 1500, RulesChanged(Rules())), ("tell", 2000, IdlePassed()),
+            ("tell", 3000, IdlePassed()),
+        ),
+        ("@2016 ask whether there", "@3008 sleep"),
+        rules=MUTED, settles_as=Phase.ASLEEP,
+    ),
+    Scenario(
+        "who is silent with the button held down is not left alone",
+        (
+            ("tell", 1000, TalkPressed(1000)), ("tell", 2000, IdlePassed()), ("tell", 3000, IdlePassed()),
+            ("tell", 4000, TalkReleased(4000)), ("final", 4500, ""),
+        ),
+        ("open 1", "started 1", "stopped 1", "close 1", "forget 1"),
+        rules=PUSH_TO_TALK,
     ),
     Scenario(
         "nobody is asked while a reply is heard",

@@ -29,6 +29,7 @@ NUMBERS = st.integers(0, 12)
 RULES = st.builds(
     t.Rules,
     hands_free=st.sampled_from([True, True, True, False]),
+    muted=st.booleans(),
     patience=st.sampled_from(t.Patience),
     silence_ms=st.sampled_from([None, None, 200, 500]),
     replies=st.sampled_from([True, True, True, False]),

@@ -293,6 +293,17 @@ async def test_after_a_silence_it_asks_once_and_then_rests_until_it_is_woken() -
         await script.until("kaiwa.phase", phase="listening")
 
 
+@pytest.mark.parametrize(("mode", "muted"), [("hands_free", True), ("push_to_talk", False)])
+async def test_who_is_silent_on_purpose_is_not_asked_before_it_rests(mode: str, muted: bool) -> None:
+    async with opening(bounds=Bounds(idle_seconds=0.3)) as page, by_socket(page) as script:
+        await script.tell("kaiwa.mode", mode=mode, patience="balanced", muted=muted)
+        notice = await script.until("kaiwa.notice")
+        assert notice["level"] == "info"
+        assert "resting" in notice["text"]
+        await script.until("kaiwa.phase", phase="asleep")
+        assert not script.all("response.created")
+
+
 async def test_what_goes_wrong_is_said_in_the_users_language() -> None:
     chat = FakeChat([Unavailable("chat_said_nothing")])
     async with opening(fake_engines(chat=chat)) as page, by_socket(page) as script:

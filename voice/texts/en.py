@@ -16,6 +16,7 @@ ENGLISH = Words(
         "message_too_large": "That message is far too long, so the connection was closed. Please send at most {limit} characters.",
         "idle_too_long": "Nothing was said for a long time, so the connection was closed.",
         "are_you_there": "Are you still there?",
+        "fell_asleep": "It was quiet for a while, so Kaiwa is resting and the microphone is off.",
         "too_many_live": "Too many people are talking to Kaiwa right now. Please try again in a few minutes.",
         "too_many_live_of_user": "You already have {limit} live conversations open. Please end one first.",
         "live_too_long": "A live conversation lasts {minutes} minutes at most, and this one has ended. Just start the next one.",

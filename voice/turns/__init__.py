@@ -136,7 +136,7 @@ def _commit(state: State, event: Committed, do: Actions) -> State:
 
 def _change_rules(state: State, rules: Rules, do: Actions) -> State:
     was_hands_free = state.rules.hands_free
-    state = replace(state, rules=rules)
+    state = replace(state, rules=rules, asked_idle=False)
     if rules.hands_free == was_hands_free:
         return state
     heard = state.open
@@ -159,5 +159,8 @@ def _anew(voice: VoiceEdges) -> VoiceEdges:
 def _idle(state: State, do: Actions) -> State:
     if state.phase is not Phase.LISTENING or state.open is not None or state.awaited:
         return state
-    do.append(Sleep() if state.asked_idle else AskWhetherThere())
+    if state.asked_idle:
+        do.append(Sleep())
+    elif state.rules.hands_free and not state.rules.muted:
+        do.append(AskWhetherThere())
     return replace(state, asleep=state.asked_idle, asked_idle=True)

@@ -39,6 +39,8 @@ class Rules:
 
     hands_free: bool = True
     """Whether voice activity begins and ends turns; else `TalkPressed`, `TalkReleased` and `Committed` do."""
+    muted: bool = False
+    """Whether the user keeps the microphone from being heard."""
     patience: Patience = Patience.BALANCED
     silence_ms: int | None = None
     """Silence that ends a turn, whatever was said; None to judge by what was said so far, and `patience`."""
@@ -194,7 +196,10 @@ class RulesChanged:
 
 @dataclass(frozen=True, slots=True)
 class IdlePassed:
-    """Nothing happened for `IDLE_SECONDS`."""
+    """Nothing happened for `IDLE_SECONDS`: the first time it is asked whether somebody is there, the second time it sleeps.
+
+    Who is muted, or presses to talk, is silent on purpose and is not asked.
+    """
 
 
 @dataclass(frozen=True, slots=True)

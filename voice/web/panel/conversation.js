@@ -165,6 +165,7 @@ export class Conversation {
   mute(muted) {
     this.muted = muted;
     this.paused = false;
+    this.sendMode();
     this.view.changed();
   }
 
@@ -172,6 +173,7 @@ export class Conversation {
   pause(paused) {
     this.paused = paused;
     if (paused) this.hush();
+    this.sendMode();
     this.view.changed();
   }
 
@@ -285,7 +287,8 @@ export class Conversation {
   }
 
   sendMode() {
-    this.send({ type: "kaiwa.mode", mode: this.choices.mode, patience: this.choices.patience });
+    const { mode, patience } = this.choices;
+    this.send({ type: "kaiwa.mode", mode, patience, muted: this.muted || this.paused });
   }
 
   /** @param {import("./connection.js").Status} status  @param {number} code  @param {string} reason */

@@ -11,9 +11,9 @@ from pydantic import BaseModel, Field
 
 from voice import texts
 from voice.engines import EngineError
-from voice.engines.failover import Switch
 from voice.live import LiveLimits
 from voice.live.events import (
+    FellAsleep,
     FinalHeard,
     HearingFailed,
     LiveEvent,
@@ -56,6 +56,8 @@ class Mode(BaseModel):
     type: Literal["kaiwa.mode"]
     mode: Literal["hands_free", "push_to_talk"]
     patience: Patience
+    muted: bool = False
+    """Whether the sound is silence: the user muted the microphone, or the recorder has it."""
 
 
 class Wake(BaseModel):
@@ -139,7 +141,9 @@ class PageTalk(Talk):
                 self.live.tell(TalkReleased(self.live.heard_ms))
             case Mode():
                 hands_free = event.mode == "hands_free"
-                rules = replace(self.live.rules, hands_free=hands_free, patience=event.patience)
+                rules = replace(
+                    self.live.rules, hands_free=hands_free, patience=event.patience, muted=event.muted
+                )
                 self.live.tell(RulesChanged(rules))
             case Wake():
                 self.live.tell(Woken())
@@ -175,8 +179,8 @@ class PageTalk(Talk):
                 self._explain(error)
             case ReplyDone(error=EngineError() as error):
                 self._explain(error)
-            case Noted(switch=switch):
-                self._note(switch)
+            case Noted() | FellAsleep():
+                self._note(event)
             case _:
                 pass
 
@@ -207,10 +211,12 @@ class PageTalk(Talk):
     def _explain(self, error: EngineError) -> None:
         self.send(make_notice("error", texts.say(error.sentence, self.language, **error.details)))
 
-    def _note(self, switch: Switch) -> None:
-        sentence = texts.say(
-            "engine_switched", self.language, preferred=switch.preferred, answered=switch.answered
-        )
+    def _note(self, event: Noted | FellAsleep) -> None:
+        if isinstance(event, Noted):
+            preferred, answered = event.switch.preferred, event.switch.answered
+            sentence = texts.say("engine_switched", self.language, preferred=preferred, answered=answered)
+        else:
+            sentence = texts.say("fell_asleep", self.language)
         self.send(make_notice("info", sentence))
 
 
