@@ -52,6 +52,10 @@ def open_conversation(persona: str, language: str) -> list[Message]:
     return opening
 
 
+def make_item_id() -> str:
+    return f"item_{uuid4().hex[:24]}"
+
+
 @dataclass
 class Conversation:
     """One user's turns. The prompt only grows at its end until it must be shortened, and then by whole turns."""
@@ -70,11 +74,14 @@ class Conversation:
         kept = _pair_calls([item.message for item in self.items[self._first :]])
         return [*self.opening, *_join_speakers([*kept, Message("user", said)])]
 
-    def remember(self, said: str, reply: str) -> None:
-        """Add a finished exchange. One without any reply is not kept: a model must not answer it later."""
+    def remember(self, said: str, reply: str, name: str | None = None) -> None:
+        """Add a finished exchange. One without any reply is not kept: a model must not answer it later.
+
+        `name`: of the reply's item.
+        """
         if said and reply.strip():
             self.add(Message("user", said))
-            self.add(Message("assistant", reply))
+            self.add(Message("assistant", reply), name)
 
     def add(self, message: Message, name: str | None = None, after: str | None = None) -> Item:
         """A new item, behind the item `after`; None: at the end, "": at the beginning.
@@ -86,7 +93,7 @@ class Conversation:
         if name is not None and self.find(name) is not None:
             raise ValueError(f"There is an item {name!r} already")
         place = len(self.items) if after is None else self._place(after) + 1 if after else 0
-        item = Item(name or f"item_{uuid4().hex[:24]}", message)
+        item = Item(name or make_item_id(), message)
         self.items.insert(place, item)
         self._first += place < self._first
         return item

@@ -17,7 +17,7 @@ from typing_extensions import assert_never
 
 from voice import texts
 from voice.audio import Pcm
-from voice.conversation import Conversation, open_conversation
+from voice.conversation import Conversation, make_item_id, open_conversation
 from voice.decoding import decode
 from voice.engines import (
     SHORT_SECONDS,
@@ -42,6 +42,7 @@ from voice.session_events import (
     Finished,
     Heard,
     Noted,
+    PhraseBegan,
     PhraseReady,
     Recognising,
     Replied,
@@ -136,6 +137,7 @@ class Session:
         self._persona = ""
         self._notes: tuple[Switch, ...] = ()
         self._reply_line = 0
+        self._reply_item = ""
         self._watchers: list[Watcher] = []
         self._player: Watcher | None = None
         self._turn: asyncio.Task[None] | None = None
@@ -200,6 +202,16 @@ class Session:
         if len(text.strip()) > self.limits.text_characters:
             raise BadInput("text_too_long", length=len(text.strip()), limit=self.limits.text_characters)
 
+    @property
+    def reply_line(self) -> int:
+        """Where the reply to the last recording or typed line stands in the transcript."""
+        return self._reply_line
+
+    def cancel(self) -> None:
+        """As `stop`, without waiting for it."""
+        if self._turn is not None:
+            self._turn.cancel()
+
     async def stop(self) -> None:
         """End the turn that is under way; what was written of its reply stays. Returns when it has ended."""
         while self._turn is not None and not self._turn.done():
@@ -222,6 +234,7 @@ class Session:
         self._turn_number += 1
         number = self._turn_number
         await self.stop()
+        await asyncio.sleep(0)  # whoever watches is told of that end before this beginning
         if number != self._turn_number:
             return
         send, receive = anyio.create_memory_object_stream[TurnEvent](math.inf)
@@ -251,7 +264,8 @@ class Session:
             if turn.cancelled():
                 self._show_turn(Stopped())
 
-        self._show_turn(Began())
+        self._reply_item = make_item_id()
+        self._show_turn(Began(self._reply_item))
         turn = self._turn = asyncio.create_task(run())
         # Not in `run`, which never begins when the next turn comes at once.
         turn.add_done_callback(end)
@@ -309,7 +323,7 @@ class Session:
             finished = True
         finally:
             self.change_line(line, stopped=not finished, notes=self._notes)
-            self.conversation.remember(heard.text, self.lines[line].text)
+            self.conversation.remember(heard.text, self.lines[line].text, self._reply_item)
 
     def prompt(
         self, said: str, language: str, persona: str, instructions: str | None = None
@@ -342,11 +356,13 @@ class Session:
                 emit(Replied(text))
             case PhraseSent(phrase):
                 emit(PhraseReady(phrase))
+            case PhraseBegun(phrase):
+                emit(PhraseBegan(phrase))
             case Speech():
                 emit(Spoke(event))
             case ChatFailed(error) | VoiceFailed(error):
                 self._fail(error, emit)
-            case ToolCall() | Usage() | PhraseBegun():
+            case ToolCall() | Usage():
                 pass  # no tools were offered, and nobody asks what it cost
             case _:
                 assert_never(event)

@@ -14,6 +14,9 @@ from voice.engines.failover import Switch
 class Began:
     """A turn begins; the one before it has ended. Only those who watch the session see it."""
 
+    item: str
+    """What its reply will be in the conversation, if anything comes of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recognising:
@@ -56,6 +59,13 @@ class PhraseReady:
 
 
 @dataclass(frozen=True, slots=True)
+class PhraseBegan:
+    """The text of a phrase, right ahead of its sound; late where it got none."""
+
+    phrase: str
+
+
+@dataclass(frozen=True, slots=True)
 class Spoke:
     """A piece of the reply's sound, in playing order."""
 
@@ -80,6 +90,16 @@ class Stopped:
 
 
 TurnEvent: TypeAlias = (
-    Recognising | Heard | ReplyGrew | Replied | PhraseReady | Spoke | Noted | Failed | Finished | Stopped
+    Recognising
+    | Heard
+    | ReplyGrew
+    | Replied
+    | PhraseReady
+    | PhraseBegan
+    | Spoke
+    | Noted
+    | Failed
+    | Finished
+    | Stopped
 )
 Emit: TypeAlias = Callable[[TurnEvent], None]

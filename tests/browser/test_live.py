@@ -123,12 +123,17 @@ def error_rate(text: str, heard: str, language: str) -> float:
     return (kana_error_rate if language == "ja" else word_error_rate)(text, heard)
 
 
+@pytest.mark.parametrize("is_typed", [False, True], ids=["spoken to", "typed"])
 def test_neither_a_slam_nor_an_okay_stops_the_reply_but_words_do(
-    visit: Visit, scripted: ScriptedApp, listen: Listen
+    visit: Visit, scripted: ScriptedApp, listen: Listen, is_typed: bool
 ) -> None:
     scripted.will_answer(Stream(STORY))
     page = open_panel(visit, scripted.address)
-    ask(page, read_clips("en")[1])
+    if is_typed:
+        page.evaluate("startTape()")
+        write(page, "Tell me a story.")
+    else:
+        ask(page, read_clips("en")[1])
     expect(spoken(page)).to_contain_text("upon a time", timeout=PATIENCE_MS)
     utter(page, slam())
     expect(spoken(page)).to_contain_text("morning", timeout=PATIENCE_MS)

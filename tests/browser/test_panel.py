@@ -119,10 +119,9 @@ def test_who_cuts_in_is_heard_and_only_what_was_heard_is_remembered(open_panel: 
 
 
 def test_a_cough_does_not_stop_the_reply(open_panel: Open, app: LiveApp) -> None:
-    noise = np.random.default_rng(1).normal(0, 0.2, SPEECH_RATE // 5) * np.hanning(SPEECH_RATE // 5)
     app.will_hear("Tell me a story.")
     app.will_answer(LONG)
-    page = open_panel(say(question(1), 3.0, Pcm.from_floats(noise.astype(np.float32), SPEECH_RATE)))
+    page = open_panel(say(question(1), 3.0, cough()))
 
     start(page)
 
@@ -222,6 +221,37 @@ def test_a_typed_line_is_answered_through_the_panel_and_by_one_voice(open_panel:
     assert page.locator("#reply audio").evaluate("audio => audio.paused && audio.currentTime === 0")
     expect(spoken(page)).to_have_text(LONG, timeout=PATIENCE_MS)
     expect(said(page)).to_have_text(["Tell me a story."])
+
+
+def test_a_cough_does_not_stop_the_reply_to_a_typed_line_but_words_do(open_panel: Open, app: LiveApp) -> None:
+    story = f"{LONG} {LONG.replace('sentence', 'line')}"
+    app.will_hear("Stop, what did you just say?", "Stop.")
+    app.will_answer(story, "I had only begun.")
+    page = open_panel(say(5.0, cough(), 2.5, question(3)))
+    start(page)
+
+    write(page, "Tell me a story.")
+
+    expect(spoken(page)).to_contain_text("This is", timeout=PATIENCE_MS)
+    wait_for_mood(page, "hearing")
+    loud = [(at, level) for at, level in read_levels(page) if level > SILENCE_LEVEL]
+    # Softer for the cough, and then as loud as before.
+    assert [level for _, level in loud if level < 0.06]
+    assert np.median([level for _, level in loud]) > 0.1
+    expect(spoken(page)).to_have_text("I had only begun.", timeout=PATIENCE_MS)
+    expect(replies(page)).to_have_count(2)
+    cut = replies(page).first.inner_text().split("\n")[0].rstrip("… ")
+    assert story.startswith(cut)
+    assert 0 < len(cut) < len(story) * 0.9
+    assert cut in app.prompts()[1]
+    assert "line of it" not in app.prompts()[1]
+    assert len(cut) * 0.05 == pytest.approx((loud[-1][0] - loud[0][0]) / 1000, abs=1.5)
+
+
+def cough() -> Pcm:
+    """200 ms of noise."""
+    noise = np.random.default_rng(1).normal(0, 0.2, SPEECH_RATE // 5) * np.hanning(SPEECH_RATE // 5)
+    return Pcm.from_floats(noise.astype(np.float32), SPEECH_RATE)
 
 
 def test_the_reply_can_be_stopped_and_the_conversation_ended(open_panel: Open, app: LiveApp) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import gc
 from typing import Any
 
-import anyio
 import pytest
 
 from tests.fakes import FakeChat, FakeSpeechToText, FakeTextToSpeech
@@ -199,29 +198,12 @@ async def test_a_typed_line_takes_the_place_of_a_spoken_reply() -> None:
         await talk.say(1000)
         await talk.pause(2000)
         async for _ in talk.session.answer_text("Hello", Preferences()):
-            assert not talk.live.is_replying
+            assert talk.all(ReplyCut)
     assert talk.all(ReplyDone)[0].status == "completed"
     assert talk.all(ReplyCut) == [ReplyCut(1)]
     assert talk.lines[1][0] == "assistant"
     assert len(talk.lines[1][1]) < len(LONG)
     assert talk.lines[2:] == [("user", "Hello"), ("assistant", "Typed answer.")]
-
-
-async def test_speech_stops_the_reply_to_a_typed_line() -> None:
-    talk = Talk(chat=FakeChat([["Writing", 60.0, " on."], "Yes?"]))
-    async with talking(talk):
-
-        async def type_line() -> None:
-            async for _ in talk.session.answer_text("Hello", Preferences()):
-                pass
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(type_line)
-            await talk.pause(500)
-            await talk.say(1000)
-        await talk.pause(3000)
-    assert talk.session.lines[1].stopped
-    assert talk.messages[-2:] == [("user", "Hello there."), ("assistant", "Yes?")]
 
 
 async def test_clearing_the_conversation_in_mid_reply_leaves_nothing_behind() -> None:

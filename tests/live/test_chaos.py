@@ -7,7 +7,9 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+import anyio
 import pytest
+from anyio.abc import TaskGroup
 
 from tests.fakes import FakeChat, FakeSpeechToText, FakeTextToSpeech
 from tests.live.talk import LONG, Talk, talking, words
@@ -64,7 +66,12 @@ def script_chat(dice: random.Random) -> list[str | EngineError | Sequence[ReplyP
     return [dice.choice(ways) for _ in range(200)]
 
 
-async def do_something(talk: Talk, dice: random.Random) -> None:
+async def type_line(talk: Talk) -> None:
+    async for _ in talk.session.answer_text("Hello", Preferences()):
+        pass
+
+
+async def do_something(talk: Talk, dice: random.Random, tasks: TaskGroup) -> None:
     live = talk.live
     match dice.randrange(14):
         case 0 | 1 | 2 | 3:
@@ -89,8 +96,8 @@ async def do_something(talk: Talk, dice: random.Random) -> None:
             if dice.random() < 0.3:
                 await talk.session.clear()
             else:
-                async for _ in talk.session.answer_text("Hello", Preferences()):
-                    pass
+                tasks.start_soon(type_line, talk)
+                await asyncio.sleep(dice.choice([0, 0, 0.5]))
 
 
 def check_replies(told: list[LiveEvent]) -> None:
@@ -144,9 +151,9 @@ async def test_whatever_happens_replies_and_turns_stay_in_order_and_end(seed: in
         limits=LiveLimits(idle_seconds=dice.choice([0, 5])),
     )
     before = asyncio.all_tasks()
-    async with talking(talk):
+    async with talking(talk), anyio.create_task_group() as tasks:
         for _ in range(40):
-            await do_something(talk, dice)
+            await do_something(talk, dice, tasks)
         talk.live.tell(RulesChanged(Rules()))
         await talk.pause(20_000)
         await asyncio.sleep(30)

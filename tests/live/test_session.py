@@ -282,14 +282,6 @@ async def test_nobody_there_is_asked_once_and_then_left_alone() -> None:
         assert talk.phases[-1] == Phase.ASLEEP
 
 
-async def test_who_listens_to_a_long_reply_to_a_typed_line_is_not_asked_whether_they_are_there() -> None:
-    async with talking(Talk(limits=LiveLimits(idle_seconds=10))) as talk:
-        for second in range(30):
-            await asyncio.sleep(1)
-            talk.live.report_played(-1, 1000 * second)
-        assert not talk.all(IdleAsked)
-
-
 async def test_playback_ends_by_the_clock_when_the_client_falls_silent() -> None:
     talk = Talk(rules=BY_HAND, chat=FakeChat([LONG]))
     async with talking(talk):

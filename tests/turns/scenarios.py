@@ -16,6 +16,7 @@ from voice.turns.events import (
     ReplyAsked,
     ReplyEnded,
     ReplyFailed,
+    ReplyJoined,
     ReplyReady,
     Rules,
     RulesChanged,
@@ -38,6 +39,8 @@ GREETING = (
     ("final", 3016, "Hello there."),
 )
 """A turn, answered by reply 1, which is heard from 3016 on, by default for two seconds."""
+TYPED = ("tell", 1000, ReplyJoined(1))
+"""A typed line, answered by reply 1, which is heard from 1500 on."""
 ANSWERED = (
     "open 1",
     "started 1",
@@ -1023,6 +1026,159 @@ SCENARIOS = (
         "nobody is asked while a reply is heard",
         (*GREETING, ("tell", 3500, IdlePassed())),
         (*ANSWERED,),
+    ),
+
+    # Replies that are made elsewhere, to typed lines
+    Scenario(
+        "a cough does not stop the reply to a typed line",
+        (TYPED, ("speech", 3500, 3630)),
+        ("release 1", "open 1", "forget 1"),
+        replies=Replies(lasts_ms=5000),
+    ),
+    Scenario(
+        "a door does not stop the reply to a typed line for long",
+        (TYPED, ("speech", 3500, 3900)),
+        ("release 1", "open 1", "@3648 hold 1", "@4576 resume 1", "forget 1"),
+        replies=Replies(lasts_ms=5000),
+    ),
+    Scenario(
+        "a back-channel does not stop the reply to a typed line for long",
+        (TYPED, ("speech", 3500, 3900), ("partial", 3950, "uh-huh")),
+        ("release 1", "open 1", "@3648 hold 1", "@4224 resume 1", "forget 1"),
+        replies=Replies(lasts_ms=5000),
+    ),
+    Scenario(
+        "the echo of the reply to a typed line does not stop it",
+        (
+            TYPED, ("speech", 3500, 4500), ("partial", 3900, "the"),
+            ("partial", 4200, "the weather will be"), ("partial", 4800, "the weather will be fine"),
+        ),
+        ("release 1", "open 1", "@3648 hold 1", "@4800 resume 1", "forget 1"),
+        replies=Replies(words="The weather will be fine tomorrow.", lasts_ms=5000),
+    ),
+    Scenario(
+        "words over the reply to a typed line stop it",
+        (
+            TYPED, ("speech", 3500, 5000), ("partial", 4000, "no not that"),
+            ("partial", 5300, "no not that one"), ("final", 6016, "No, not that one."),
+        ),
+        (
+            "release 1", "open 1", "@3648 hold 1", "@4000 started 1", "@4000 cut 1, interrupted",
+            "prepare 2 to 1: no not that one", "stopped 1", "close 1", "keep 1: No, not that one.",
+            "release 2",
+        ),
+        replies=Replies(lasts_ms=9000),
+    ),
+    Scenario(
+        "words stop the reply to a typed line before it is heard, and what they were nothing of is answered again",
+        (
+            TYPED, ("speech", 1700, 2900), ("partial", 2200, "and then"), ("partial", 3100, ""),
+            ("final", 4200, ""),
+        ),
+        (
+            "release 1", "open 1", "hold 1", "started 1", "cut 1, interrupted", "stopped 1", "close 1",
+            "forget 1", "prepare 2", "release 2",
+        ),
+        replies=Replies(first_ms=2000),
+    ),
+    Scenario(
+        "a recording that is interrupted before its words are known is not answered",
+        (
+            ("tell", 1000, ReplyJoined(1, is_known=False)), ("speech", 1100, 2300), ("partial", 1600, "stop that"),
+            ("partial", 2600, ""), ("final", 3600, ""), ("tell", 4000, ReplyJoined(1)),
+        ),
+        (
+            "release 1", "open 1", "hold 1", "started 1", "cut 1, interrupted", "stopped 1", "close 1", "forget 1",
+        ),
+        replies=Replies(first_ms=2000),
+    ),
+    Scenario(
+        "a recording whose words are known is answered though it was interrupted",
+        (
+            ("tell", 1000, ReplyJoined(1, is_known=False)), ("tell", 1500, ReplyJoined(1)), ("speech", 1700, 2900),
+            ("partial", 2200, "and then"), ("partial", 3100, ""), ("final", 4200, ""),
+        ),
+        (
+            "release 1", "open 1", "hold 1", "started 1", "cut 1, interrupted", "stopped 1", "close 1",
+            "forget 1", "prepare 2", "release 2",
+        ),
+        replies=Replies(first_ms=2000),
+    ),
+    Scenario(
+        "a typed line takes the place of a live reply",
+        (*GREETING, ("tell", 4000, ReplyJoined(2))),
+        (*ANSWERED, "@4000 cut 1", "@4000 release 2"),
+        replies=Replies(lasts_ms=9000),
+    ),
+    Scenario(
+        "a typed line takes the place of the reply to another",
+        (TYPED, ("tell", 3000, ReplyJoined(2))),
+        ("release 1", "@3008 cut 1", "@3008 release 2"),
+        replies=Replies(lasts_ms=9000),
+    ),
+    Scenario(
+        "a typed line takes the place of a reply that is thought of",
+        (("speech", 1000, 2000), ("tell", 2800, ReplyJoined(1)), ("final", 3016, "Hello there.")),
+        ("open 1", "started 1", "stopped 1", "close 1", "@2816 release 1", "keep 1: Hello there."),
+    ),
+    Scenario(
+        "a typed line takes the place of a reply that was prepared",
+        (
+            ("speech", 1000, 2000), ("partial", 2300, "hello there"), ("tell", 2800, ReplyJoined(2)),
+            ("final", 3016, "Hello there."),
+        ),
+        (
+            "open 1", "started 1", "prepare 1 to 1: hello there", "stopped 1", "close 1", "@2816 drop 1",
+            "@2816 release 2", "keep 1: Hello there.",
+        ),
+    ),
+    Scenario(
+        "who speaks on as a typed line is answered is heard out first, and then answered too",
+        (
+            ("speech", 1000, 3000), ("tell", 2000, ReplyJoined(1)), ("partial", 3300, "hello there"),
+            ("final", 4016, "Hello there."),
+        ),
+        (
+            "open 1", "started 1", "@2016 release 1", "@2016 hold 1", "stopped 1", "close 1", "@3680 resume 1",
+            "keep 1: Hello there.", "prepare 2 to 1", "release 2",
+        ),
+        replies=Replies(lasts_ms=3000),
+    ),
+    Scenario(
+        "pressing to talk stops the reply to a typed line",
+        (TYPED, ("tell", 3000, TalkPressed(3000)), ("tell", 4000, TalkReleased(4000)), ("final", 4500, "Hi.")),
+        (
+            "release 1", "open 1", "started 1", "@3008 cut 1, interrupted", "stopped 1", "close 1",
+            "keep 1: Hi.", "prepare 2 to 1", "release 2",
+        ),
+        rules=PUSH_TO_TALK, replies=Replies(lasts_ms=5000),
+    ),
+    Scenario(
+        "the reply to a typed line that fails in its midst ends the turn",
+        (TYPED,),
+        ("release 1",),
+        replies=Replies(failing={1: 500}),
+    ),
+    Scenario(
+        "the reply to a typed line that fails altogether ends the turn",
+        (TYPED,),
+        ("release 1",),
+        replies=Replies(failing={1: None}),
+    ),
+    Scenario(
+        "the reply to a typed line is stopped by the button",
+        (TYPED, ("tell", 3000, Cancelled())),
+        ("release 1", "@3008 cut 1"),
+        replies=Replies(lasts_ms=5000),
+    ),
+    Scenario(
+        "who types after having been asked is asked anew",
+        (
+            ("tell", 1000, IdlePassed()), ("tell", 2000, ReplyJoined(1)), ("tell", 8000, IdlePassed()),
+            ("tell", 9000, IdlePassed()),
+        ),
+        ("ask whether there", "release 1", "@8000 ask whether there", "@9024 sleep"),
+        settles_as=Phase.ASLEEP,
     ),
 )
 # fmt: on

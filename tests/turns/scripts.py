@@ -151,6 +151,8 @@ class Stage:
 
     def _tell(self, *events: t.Event) -> None:
         for event in events:
+            if isinstance(event, t.ReplyJoined) and event.reply >= self.state.next_reply:
+                self._begin(event.reply)
             self.state, actions = step(self.state, event)
             for action in actions:
                 self.done.append((self._now, describe(action)))
@@ -159,7 +161,6 @@ class Stage:
                 self.phases.append((self._now, self.state.phase))
 
     def _carry_out(self, action: t.Action) -> None:
-        replies = self._scenario.replies
         match action:
             case t.OpenUtterance():
                 self._opened = action.turn
@@ -170,8 +171,7 @@ class Stage:
             case t.DropUtterance() if action.turn in self._closed:
                 self._closed.remove(action.turn)
             case t.PrepareReply():
-                self._left[action.reply] = replies.failing.get(action.reply, replies.lasts_ms) or 0
-                self._plan(self._now + replies.first_ms, ("ready", 0, action.reply))
+                self._begin(action.reply)
             case t.ReleaseReply() | t.ResumeReply():
                 self._playing = action.reply
             case t.HoldReply():
@@ -179,6 +179,11 @@ class Stage:
             case t.DropReply() | t.CutReply():
                 self._left.pop(action.reply, None)
                 self._playing = None if self._playing == action.reply else self._playing
+
+    def _begin(self, reply: int) -> None:
+        replies = self._scenario.replies
+        self._left[reply] = replies.failing.get(reply, replies.lasts_ms) or 0
+        self._plan(self._now + replies.first_ms, ("ready", 0, reply))
 
     def _let_play(self) -> None:
         reply, now = self._playing, self.state.reply

@@ -53,6 +53,8 @@ class Conversation(RuleBasedStateMachine):
         self.turns = 0
         self.closed: set[int] = set()
         """Turns whose transcript is still to come."""
+        self.joined: int | None = None
+        """The reply that is made elsewhere and was not released yet."""
         self.asked: int | None = None
         """The reply that was asked for and not prepared yet."""
         self.prepared: int | None = None
@@ -156,6 +158,11 @@ class Conversation(RuleBasedStateMachine):
     def ask(self, is_stale: bool) -> None:
         self.tell(t.ReplyAsked(self.state.next_reply - is_stale))
 
+    @rule(is_late=st.sampled_from([False, False, False, True]), is_known=st.booleans())
+    def type_a_line(self, is_late: bool, is_known: bool) -> None:
+        """Its reply is made elsewhere."""
+        self.tell(t.ReplyJoined(self.state.next_reply - is_late, is_known))
+
     # What is done about it
 
     @property
@@ -167,6 +174,8 @@ class Conversation(RuleBasedStateMachine):
         match event:
             case t.ReplyAsked(number) if number >= before.next_reply:
                 self.asked = self.replies = number
+            case t.ReplyJoined(number) if number >= before.next_reply:
+                self.joined = self.replies = number
             case t.Cancelled():
                 self.owed.clear()
             case t.TranscriptFailed(turn):
@@ -178,6 +187,7 @@ class Conversation(RuleBasedStateMachine):
         assert (self.state, actions) == step(before, event)
         for action in actions:
             self.check(action, before)
+        assert self.joined is None
         match event:
             case t.FinalTranscript(turn):
                 self.closed.discard(turn)
@@ -231,6 +241,11 @@ class Conversation(RuleBasedStateMachine):
                 assert self.released is None
                 assert reply > self.replies or reply == self.asked
                 self.prepared, self.asked, self.replies = reply, None, reply
+            case t.ReleaseReply(reply) if reply == self.joined:
+                assert self.prepared is None
+                assert self.released is None
+                self.joined, self.asked, self.released, self.is_held = None, None, reply, False
+                self.answered, self.owed = set(self.owed), set()
             case t.ReleaseReply(reply):
                 assert reply == self.prepared
                 assert not self.closed

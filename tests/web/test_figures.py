@@ -80,6 +80,11 @@ def test_turns_are_counted_by_how_they_ended() -> None:
     assert figures["kaiwa_errors_total{sentence=recognition_timeout}"] == 1
 
 
+def test_a_typed_turn_heard_in_a_live_conversation_is_not_counted_twice() -> None:
+    joined = ReplyStarted(1, "item_1", None, joined=True)
+    assert not observe(joined, ReplyDone(1, "completed"))
+
+
 def test_an_engine_that_stood_in_is_counted_by_the_reason() -> None:
     figures = observe(Noted(Switch("cloud", "local", DOWN)))
     assert figures == {"kaiwa_failovers_total{sentence=chat_unreachable}": 1}

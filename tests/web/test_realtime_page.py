@@ -196,7 +196,10 @@ async def test_a_live_turn_goes_on_from_what_was_typed_and_the_other_way_round()
     async with opening(fake_engines(chat=chat)) as page, by_socket(page) as script:
         async for _ in page.session.answer_text("My name is Ann", PREFERENCES):
             pass
-        await script.until("response.done")
+        done = await script.until("response.done")
+        item = done["response"]["output"][0]["id"]
+        await script.tell("kaiwa.played", item_id=item, ms=10_000, ended=True)
+        await script.until("kaiwa.phase", phase="listening")
         await script.speak()
         await script.until("response.done")
         async for _ in page.session.answer_text("Who am I?", PREFERENCES):

@@ -46,6 +46,7 @@ from voice.turns.events import (
     ReplyAsked,
     ReplyEnded,
     ReplyFailed,
+    ReplyJoined,
     ResumeReply,
     Rules,
     RulesChanged,
@@ -192,7 +193,6 @@ class LiveSession:
         `ended`: all that was sent of a reply that is done.
         """
         self._replying.report_played(reply, ms, ended)
-        self._quiet_since = anyio.current_time()  # also by a reply to a typed line
         self._stirred.set()
 
     def cut_item(self, item: str, ms: int) -> str:
@@ -212,10 +212,16 @@ class LiveSession:
     # What the session tells (`voice.session.Watcher`)
 
     def see_turn(self, event: Began | TurnEvent) -> None:
-        """A turn by recording or keyboard takes the place of a live reply."""
+        """The reply to a turn by recording or keyboard takes the place of a live one."""
         self._quiet_since = anyio.current_time()
+        if self._is_over:
+            return
         if isinstance(event, Began):
-            self.tell(Cancelled())
+            number = self._state.next_reply
+            self._replying.join(number, event.item)
+            self._tell_first(ReplyJoined(number, is_known=False))
+        else:
+            self._replying.follow(event)
 
     def see_line(self, index: int) -> None:
         """Where all was cleared away, what is being said about it goes too."""
@@ -263,7 +269,7 @@ class LiveSession:
         match action:
             case TellSpeechStarted():
                 if self._session.is_busy:
-                    self._start(self._session.stop)  # a reply to a typed line gives way like any other
+                    self._session.cancel()  # also a turn from before this conversation
                 self._hearing.carry_out(action)
             case OpenUtterance() | CloseUtterance() | DropUtterance() | KeepUtterance():
                 self._hearing.carry_out(action)
@@ -292,10 +298,13 @@ class LiveSession:
         if self._is_over:
             return number
         self._replying.expect(number, wish, text)
-        # Ahead of what waits: an event there might take the number.
-        self._events.appendleft(ReplyAsked(number))
-        self._take_steps()
+        self._tell_first(ReplyAsked(number))
         return number
+
+    def _tell_first(self, event: ReplyAsked | ReplyJoined) -> None:
+        """Ahead of what waits: an event there might take the number."""
+        self._events.appendleft(event)
+        self._take_steps()
 
     def _emit(self, event: LiveEvent) -> None:
         self._client(event)

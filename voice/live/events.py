@@ -72,6 +72,8 @@ class ReplyStarted:
     item: str
     """The item that it will be in the conversation."""
     turn: int | None
+    joined: bool = False
+    """Whether it is to a typed line or a recording: a turn that is counted, and explained when it fails, elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)

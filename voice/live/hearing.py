@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 import anyio
 
+from voice.conversation import make_item_id
 from voice.engines import SHORT_SECONDS, EngineError
 from voice.engines.failover import Switch
 from voice.languages import language_of
@@ -25,7 +26,7 @@ from voice.live.events import (
 )
 from voice.live.pauses import Pauses
 from voice.live.record import Record
-from voice.live.reply import Start, make_item_id
+from voice.live.reply import Start
 from voice.live.turn_clock import TurnClock
 from voice.live.utterance import Utterance
 from voice.session import Session

@@ -33,6 +33,10 @@ class Record:
         self._session.conversation.add(Message("assistant", ""), item)
         self.write_reply(item, text)
 
+    def join_reply(self, item: str, line: int) -> None:
+        """The session itself writes it, on that line."""
+        self._lines[item] = line
+
     def write_reply(self, item: str, text: str) -> None:
         """All of it so far."""
         if text.strip():

@@ -7,11 +7,11 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
-from uuid import uuid4
 
 import anyio
 from typing_extensions import assert_never
 
+from voice.conversation import make_item_id
 from voice.engines import (
     PLAIN_REPLY,
     EngineError,
@@ -234,7 +234,3 @@ class Reply:
         self.notes = (*self.notes, switch)
         if not self._stopped:
             self._add_note(self)
-
-
-def make_item_id() -> str:
-    return f"item_{uuid4().hex[:24]}"

@@ -23,12 +23,15 @@ from voice.live.events import (
     ReplyWrote,
 )
 from voice.live.hearing import Hearing
+from voice.live.joined import JoinedReply
 from voice.live.record import Record
 from voice.live.reply import Reply, ReplyWish, Start
 from voice.live.turn_clock import tell_times
 from voice.session import PERSONA_CHARACTERS, Session
+from voice.session_events import Finished, Heard, Stopped, TurnEvent
 from voice.speaking import SpokenBy
 from voice.turns.events import (
+    Cancelled,
     CutReply,
     DropReply,
     Event,
@@ -36,6 +39,7 @@ from voice.turns.events import (
     PlaybackEnded,
     PrepareReply,
     ReleaseReply,
+    ReplyJoined,
     ReplyWords,
     ResumeReply,
 )
@@ -71,12 +75,37 @@ class Replying:
         self._replies: dict[int, Reply] = {}
         self._wishes: dict[int, ReplyWish] = {}
         self._set_texts: dict[int, str] = {}
+        self._joined: JoinedReply | None = None  # the last one
 
     def expect(self, number: int, wish: ReplyWish | None, text: str | None = None) -> None:
         """A reply of that number will be asked for. `text`: what it says, if no chat model is to write it."""
         self._wishes[number] = wish or self.wish
         if text is not None:
             self._set_texts[number] = text
+
+    def join(self, number: int, item: str) -> None:
+        """A reply of that number will be released that the session makes, to a typed line or a recording."""
+        self._joined = JoinedReply(number, item, self._session, self._tell, self._pass_on)
+        self._replies[number] = self._joined
+
+    def follow(self, event: TurnEvent) -> None:
+        """What the session tells of the turn whose reply joined last."""
+        reply = self._joined
+        if reply is None:
+            return
+        reply.follow(event)
+        if isinstance(event, Heard):
+            self._record.join_reply(reply.item, self._session.reply_line)
+            self._tell(ReplyJoined(reply.number))
+        elif isinstance(event, (Finished, Stopped)):
+            self._joined = None
+            if reply.cut_ms is not None:
+                if reply.interrupted and reply.said and not reply.text.strip():
+                    # Not a word of it was written, so the session forgets the line; but it is to be answered yet.
+                    self._session.conversation.add(Message("user", reply.said))
+                self.cut_text(reply, reply.cut_ms)
+            elif reply is self.current and isinstance(event, Stopped):
+                self._tell(Cancelled())
 
     def carry_out(self, action: ReplyAction) -> None:
         match action:
@@ -102,10 +131,11 @@ class Replying:
         reply = self._replies.get(number)
         if reply is None or reply is not self.current:
             return  # it is told when it is released
-        self._record.write_reply(reply.item, reply.text)
-        self._record.end_reply(
-            reply.item, reply.error, reply.notes, breaks_off=reply.incomplete == "max_output_tokens"
-        )
+        if not isinstance(reply, JoinedReply):
+            self._record.write_reply(reply.item, reply.text)
+            self._record.end_reply(
+                reply.item, reply.error, reply.notes, breaks_off=reply.incomplete == "max_output_tokens"
+            )
         said = self._hearing.find(reply.turn)
         if reply.error and said and not reply.text.strip() and not reply.calls:
             # As after a turn by keyboard: a model must not answer it later, a filter not stop at it for ever.
@@ -143,6 +173,9 @@ class Replying:
 
     def cut_text(self, reply: Reply, ms: float) -> str:
         """The reply, which is over, was heard up to there."""
+        if isinstance(reply, JoinedReply) and not reply.is_written:
+            reply.cut_ms = ms
+            return reply.heard(ms)
         return self._record.cut_reply(reply.item, reply.heard(ms), reply.is_whole(ms))
 
     @property
@@ -167,6 +200,8 @@ class Replying:
     def leave(self) -> None:
         """The conversation ends, and with it whatever is being said."""
         for reply in self._replies.values():
+            if isinstance(reply, JoinedReply):
+                continue  # the session goes on with it
             if reply is self.current:
                 self._stop(reply)
             reply.stop()
@@ -215,8 +250,10 @@ class Replying:
     def _release(self, reply: Reply) -> None:
         self.current = reply
         self._wishes.pop(reply.number, None)
-        self._record.open_reply(reply.item, reply.text)
-        self._emit(ReplyStarted(reply.number, reply.item, reply.turn))
+        is_joined = isinstance(reply, JoinedReply)
+        if not is_joined:
+            self._record.open_reply(reply.item, reply.text)
+        self._emit(ReplyStarted(reply.number, reply.item, reply.turn, is_joined))
         for switch in reply.notes:
             self._emit(Noted(switch))
         reply.release()
@@ -232,7 +269,7 @@ class Replying:
     def _pass_on(self, reply: Reply, event: ReplyWrote | ReplySpoke | ReplyCalled) -> None:
         if isinstance(event, ReplyCalled):
             self._record.add_call(event.item, event.call)
-        elif isinstance(event, ReplyWrote):
+        elif isinstance(event, ReplyWrote) and not isinstance(reply, JoinedReply):
             self._record.write_reply(reply.item, reply.text)
         self._emit(event)
         if not reply.told_times and (reply.mute or isinstance(event, ReplySpoke)):
@@ -240,6 +277,8 @@ class Replying:
             self._tell_times(reply)
 
     def _cut(self, reply: Reply, interrupted: bool) -> None:
+        if isinstance(reply, JoinedReply):
+            reply.interrupted = interrupted
         self._stop(reply)
         if interrupted:
             reply.clock.mark("interrupted", anyio.current_time())

@@ -5,7 +5,8 @@ once; over a reply (or while one is thought of) it opens one quietly, which is w
 which ends the reply, or dropped. At its end a turn waits for its final transcript, is kept, and makes a reply owed. A
 reply that is owed is released when nobody speaks and no final transcript is awaited: so what the user adds, before
 anything was heard of the reply, is answered together with what it is added to, and if it turns out to be nothing, the
-older words still get their reply.
+older words still get their reply. A reply that is made elsewhere, to a typed line, joins in as it begins and takes the
+place of all these; from then on it is one of them.
 
 What the one who carries the actions out promises:
 - Each utterance that was closed, and not dropped since, gets one `FinalTranscript` or `TranscriptFailed`.
@@ -40,6 +41,7 @@ from voice.turns.events import (
     ReplyAsked,
     ReplyEnded,
     ReplyFailed,
+    ReplyJoined,
     ReplyReady,
     ReplyWords,
     Rules,
@@ -51,7 +53,7 @@ from voice.turns.events import (
     Woken,
 )
 from voice.turns.hearing import close, forget, hear_frame, keep, lose, take, take_hint, understand, weigh
-from voice.turns.replies import ask, cancel, end_reply, follow_reply, release_due, resume
+from voice.turns.replies import ask, cancel, end_reply, follow_reply, join, release_due, resume
 from voice.turns.state import Actions, State, Utterance
 from voice.turns.voice_edges import VoiceEdges
 
@@ -87,6 +89,8 @@ def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:  # noq
             after = replace(forget(state, actions), voice=voice, taken_ms=event.at_ms)
         case ReplyAsked():
             after = ask(state, event.reply, actions)
+        case ReplyJoined():
+            after = join(state, event.reply, event.is_known, actions)
         case Cancelled():
             after = cancel(state, actions)
         case RulesChanged():

@@ -178,10 +178,24 @@ class Cleared:
 
 @dataclass(frozen=True, slots=True)
 class ReplyAsked:
-    """A reply is wanted now to what was said (Realtime's `response.create`, a typed line, a greeting)."""
+    """A reply is wanted now to what was said (Realtime's `response.create`, a greeting)."""
 
     reply: int
     """Its number, of `State.next_reply`; a reply under way is cut first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyJoined:
+    """A reply that is made elsewhere begins, to a typed line or a recording: it is heard, held and cut like any other.
+
+    It takes the place of all replies that were under way or owed.
+    """
+
+    reply: int
+    """Its number, of `State.next_reply`."""
+    is_known: bool = True
+    """Whether it is known what it is to answer. Told again once it is, as after a recording was recognised; a reply that is
+    interrupted before is not owed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +237,7 @@ Event: TypeAlias = (
     | Committed
     | Cleared
     | ReplyAsked
+    | ReplyJoined
     | Cancelled
     | RulesChanged
     | IdlePassed

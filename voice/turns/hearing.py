@@ -169,7 +169,8 @@ def close(state: State, ended_ms: int, at_ms: int, wants_reply: bool, do: Action
         do.append(TellSpeechStopped(heard.turn, ended_ms))
     do.append(CloseUtterance(heard.turn, at_ms))
     heard = replace(heard, ended_ms=ended_ms, wants_reply=wants_reply)
-    state = replace(state, open=None, awaited=(*state.awaited, heard), taken_ms=at_ms)
+    # A reply that joined in as the user was speaking waits for the end of it.
+    state = resume(replace(state, open=None, awaited=(*state.awaited, heard), taken_ms=at_ms), do)
     if not wants_reply:
         return drop_early(state, heard.turn, do)
     return prepare_early(state, heard, do) if heard.is_covered(ended_ms, at_ms - ended_ms) else state

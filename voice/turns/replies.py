@@ -122,7 +122,8 @@ def end_reply(state: State, do: Actions, by_voice: bool) -> State:
     if reply.heard or reply.guess:
         return state
     unanswered = max(reply.turn or 0, state.unanswered or 0) or None
-    return replace(state, unanswered=unanswered, owed=by_voice and (state.owed or state.rules.replies))
+    is_owed = state.owed or (reply.answers and state.rules.replies)
+    return replace(state, unanswered=unanswered, owed=by_voice and is_owed)
 
 
 def hold(state: State, do: Actions) -> State:
@@ -148,6 +149,30 @@ def ask(state: State, number: int, do: Actions) -> State:
         return state
     state = end_reply(state, do, by_voice=False)
     return replace(state, reply=Reply(number, None, prepared=False), next_reply=number + 1)
+
+
+def join(state: State, number: int, is_known: bool, do: Actions) -> State:
+    """A reply made elsewhere is the current one from now on. Who speaks as it begins is heard out first."""
+    if state.reply is not None and state.reply.number == number and is_known:
+        return replace(state, reply=replace(state.reply, answers=True))
+    if number < state.next_reply:
+        return state
+    state = end_reply(state, do, by_voice=False)
+    awaited = tuple(replace(heard, wants_reply=False) for heard in state.awaited)
+    do.append(ReleaseReply(number))
+    state = replace(
+        state,
+        awaited=awaited,
+        reply=Reply(
+            number, state.unanswered, released=True, answers=is_known or state.unanswered is not None
+        ),
+        next_reply=number + 1,
+        unanswered=None,
+        owed=False,
+        spoken="",
+        asked_idle=False,
+    )
+    return hold(state, do) if state.open is not None and state.open.told else state
 
 
 def cancel(state: State, do: Actions) -> State:

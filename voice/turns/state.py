@@ -70,6 +70,8 @@ class Reply:
     released: bool = False
     ready: bool = False
     held: bool = False
+    answers: bool = True
+    """Whether there is something that it answers, for all that is known yet."""
     heard: bool = False
     """Whether something of it could be heard."""
 
@@ -96,6 +98,7 @@ class State:
     echoes: bool = False
     """Whether replies are heard at the user's microphone: then sound alone does not hold one, only words end it."""
     asked_idle: bool = False
+    """Whether nothing has happened since `IdlePassed`; aloud or not."""
     asleep: bool = False
     next_turn: int = 1
     next_reply: int = 1

@@ -144,14 +144,18 @@ class LiveFigures:
         self._told_ns = 0
         self._interrupted = -1
         """The last reply that was."""
+        self._joined = -1
+        """The last reply to a turn that is counted with the session's."""
 
     def observe(self, event: LiveEvent) -> None:
         figures = self._figures
         match event:
+            case ReplyStarted(joined=True):
+                self._joined = event.reply
             case ReplyStarted():
                 self._replying.add(event.reply)
                 figures.under_way.inc()
-            case ReplyDone():
+            case ReplyDone() if event.reply != self._joined:
                 if event.reply in self._replying:
                     self._replying.remove(event.reply)
                     figures.under_way.dec()

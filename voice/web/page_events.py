@@ -23,6 +23,7 @@ from voice.session_events import (
     Finished,
     Heard,
     Noted,
+    PhraseBegan,
     PhraseReady,
     Recognising,
     Replied,
@@ -249,7 +250,7 @@ async def follow(session: Session, turn: AsyncGenerator[TurnEvent, None]) -> Asy
                     yield show(show_phase("thinking", language), message="")
                 case ReplyGrew():
                     yield show(show_phase("writing", language))
-                case PhraseReady() | Replied() | Noted():
+                case PhraseReady() | PhraseBegan() | Replied() | Noted():
                     pass
                 case Spoke(speech):
                     sound.append(speech.pcm)

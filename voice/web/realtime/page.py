@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
-from openai.types.realtime import ConversationItemTruncateEvent
 from pydantic import BaseModel, Field
 
 from voice import texts
@@ -31,8 +30,8 @@ from voice.session import Preferences, Session
 from voice.session_events import Began, TurnEvent
 from voice.turns.events import Cancelled, Patience, Rules, RulesChanged, TalkPressed, TalkReleased, Woken
 from voice.web.realtime.events import CLIENT_EVENTS, ServerEvent, make_event
+from voice.web.realtime.live_transcript import LiveTranscript
 from voice.web.realtime.talk import Talk
-from voice.web.realtime.typed import LiveTranscript, TypedTurns
 from voice.web.realtime.words import WordTimes
 
 
@@ -80,7 +79,7 @@ PAGE_EVENTS: Mapping[str, type[BaseModel]] = {
 
 
 class PageTalk(Talk):
-    """A page's. Replies to its typed lines and recordings pass through it too."""
+    """A page's."""
 
     kinds: ClassVar[Mapping[str, type[BaseModel]]] = {**CLIENT_EVENTS, **PAGE_EVENTS}
 
@@ -100,7 +99,6 @@ class PageTalk(Talk):
         self._greeting = greeting
         self._words = WordTimes()
         self._transcript = LiveTranscript(session)
-        self._typed = TypedTurns()
 
     def choose_rules(self) -> Rules:
         """The page's own `kaiwa.mode` decides."""
@@ -149,8 +147,6 @@ class PageTalk(Talk):
                 self.live.tell(Woken())
             case Return():
                 self._answer_late()
-            case ConversationItemTruncateEvent() if (self.replies.find(event.item_id) or 0) < 0:
-                pass  # of a typed turn, which the session remembers as it was written
             case _:
                 super().carry_out(event)
 
@@ -185,10 +181,7 @@ class PageTalk(Talk):
                 pass
 
     def see_turn(self, event: Began | TurnEvent) -> None:
-        """A turn by recording or keyboard goes on: its reply is heard as if it were a live one."""
-        if not isinstance(event, Began):
-            for live_event in self._typed.translate(event):
-                self.show(live_event)
+        """What of a turn by recording or keyboard is to be heard, the live conversation tells."""
 
     def see_line(self, _: int) -> None:
         self.show_lines()
