@@ -1105,6 +1105,17 @@ SCENARIOS = (
         replies=Replies(first_ms=2000),
     ),
     Scenario(
+        "a greeting that noise interrupts before it is heard is not answered",
+        (
+            ("tell", 1000, ReplyAsked(1, answers=False)), ("speech", 1100, 2300), ("final", 3600, ""),
+        ),
+        (
+            "prepare 1", "release 1", "open 1", "hold 1", "started 1", "cut 1, interrupted", "stopped 1",
+            "close 1", "forget 1",
+        ),
+        replies=Replies(first_ms=2000),
+    ),
+    Scenario(
         "a typed line takes the place of a live reply",
         (*GREETING, ("tell", 4000, ReplyJoined(2))),
         (*ANSWERED, "@4000 cut 1", "@4000 release 2"),

@@ -154,9 +154,9 @@ class Conversation(RuleBasedStateMachine):
     def change_rules(self, rules: t.Rules) -> None:
         self.tell(t.RulesChanged(rules))
 
-    @rule(is_stale=st.sampled_from([False, False, True]))
-    def ask(self, is_stale: bool) -> None:
-        self.tell(t.ReplyAsked(self.state.next_reply - is_stale))
+    @rule(is_stale=st.sampled_from([False, False, True]), answers=st.booleans())
+    def ask(self, is_stale: bool, answers: bool) -> None:
+        self.tell(t.ReplyAsked(self.state.next_reply - is_stale, answers))
 
     @rule(is_late=st.sampled_from([False, False, False, True]), is_known=st.booleans())
     def type_a_line(self, is_late: bool, is_known: bool) -> None:

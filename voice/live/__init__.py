@@ -298,7 +298,7 @@ class LiveSession:
         if self._is_over:
             return number
         self._replying.expect(number, wish, text)
-        self._tell_first(ReplyAsked(number))
+        self._tell_first(ReplyAsked(number, answers=text is None))
         return number
 
     def _tell_first(self, event: ReplyAsked | ReplyJoined) -> None:

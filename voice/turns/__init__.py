@@ -88,7 +88,7 @@ def step(state: State, event: Event) -> tuple[State, tuple[Action, ...]]:  # noq
             voice = VoiceEdges(event.at_ms, ended_ms=event.at_ms)
             after = replace(forget(state, actions), voice=voice, taken_ms=event.at_ms)
         case ReplyAsked():
-            after = ask(state, event.reply, actions)
+            after = ask(state, event.reply, event.answers, actions)
         case ReplyJoined():
             after = join(state, event.reply, event.is_known, actions)
         case Cancelled():

@@ -182,6 +182,8 @@ class ReplyAsked:
 
     reply: int
     """Its number, of `State.next_reply`; a reply under way is cut first."""
+    answers: bool = True
+    """Else it is said of its own accord, as a greeting is: interrupted before it is heard, it is not owed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,8 @@ def end_reply(state: State, do: Actions, by_voice: bool) -> State:
     if reply.heard or reply.guess:
         return state
     unanswered = max(reply.turn or 0, state.unanswered or 0) or None
-    is_owed = state.owed or (reply.answers and state.rules.replies)
+    is_answer = reply.answers or reply.turn is not None
+    is_owed = state.owed or (is_answer and state.rules.replies)
     return replace(state, unanswered=unanswered, owed=by_voice and is_owed)
 
 
@@ -144,11 +145,11 @@ def resume(state: State, do: Actions) -> State:
     return replace(state, reply=replace(reply, held=False, heard=reply.heard or reply.ready))
 
 
-def ask(state: State, number: int, do: Actions) -> State:
+def ask(state: State, number: int, answers: bool, do: Actions) -> State:
     if number < state.next_reply:
         return state
     state = end_reply(state, do, by_voice=False)
-    return replace(state, reply=Reply(number, None, prepared=False), next_reply=number + 1)
+    return replace(state, reply=Reply(number, None, prepared=False, answers=answers), next_reply=number + 1)
 
 
 def join(state: State, number: int, is_known: bool, do: Actions) -> State:
@@ -163,9 +164,7 @@ def join(state: State, number: int, is_known: bool, do: Actions) -> State:
     state = replace(
         state,
         awaited=awaited,
-        reply=Reply(
-            number, state.unanswered, released=True, answers=is_known or state.unanswered is not None
-        ),
+        reply=Reply(number, state.unanswered, released=True, answers=is_known),
         next_reply=number + 1,
         unanswered=None,
         owed=False,
