@@ -23,7 +23,7 @@ from tests.emulators.azure_speech import (
     in_turn,
     say_nothing_new,
 )
-from tests.engines.azure_engines import ears, mouth, speak, transcribe
+from tests.engines.azure_engines import FAR_TOO_LONG, ears, mouth, speak, transcribe
 from voice.engines import NotConfigured, Rejected, Unavailable
 from voice.engines.azure_connection import SpeechResource
 from voice.engines.azure_recognition import AzureSpeechToText
@@ -146,6 +146,22 @@ async def test_connections_that_the_service_closed_while_they_idled_are_opened_a
             assert await speak(voice, "Hello.")
             server.drop_connections()
             await anyio.sleep(noticed_ms / 1000)
+
+
+async def test_those_who_talk_at_once_find_their_connections_kept_for_the_next_turn(
+    server: AzureSpeechServer,
+) -> None:
+    async def everybody_talks() -> None:
+        async with anyio.create_task_group() as people:
+            for _ in range(14):
+                people.start_soon(transcribe, engine)
+        await anyio.sleep(0.5)  # they are put at rest in threads
+
+    async with ears(server, timeout_seconds=FAR_TOO_LONG) as engine:
+        await everybody_talks()
+        opened = len(server.requests)
+        await everybody_talks()
+        assert len(server.requests) <= opened + 1  # one is always ready for somebody new
 
 
 LEAVING = """

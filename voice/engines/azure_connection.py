@@ -31,6 +31,9 @@ THREADS_AT_MOST = 64
 LASTING_SECONDS = 20
 KEPT_OPEN_SECONDS = 1800
 """After its last turn, a connection that the service closes is opened again for so long."""
+SPARE_SECONDS = 60
+"""What nobody has needed for so long is given back: with many who talk, how many are needed at once changes all the time,
+and to make one anew takes more of the processor than minutes of its rest."""
 
 
 @dataclass(frozen=True)
@@ -182,11 +185,14 @@ class Pool(Generic[K, T]):
     """
 
     def __init__(self, make: Callable[[K, Callable[[], None]], T], idle_at_most: int = 8) -> None:
-        """`make` blocks. It is given what to call when a connection that was open is lost."""
+        """`make` blocks. It is given what to call when a connection that was open is lost.
+
+        `idle_at_most`: of those that nobody has needed of late.
+        """
         self._make = make
         self._idle_at_most = idle_at_most
         self._taken: dict[K, float] = {}
-        self._idle: list[tuple[K, T]] = []
+        self._idle: list[tuple[K, T, float]] = []  # the last one is since when
         self._all: set[T] = set()
         self._closed = False
         self._era = 0
@@ -217,11 +223,15 @@ class Pool(Generic[K, T]):
     def put_back(self, kind: K, item: T) -> None:
         """It is at rest."""
         with self._lock:
-            self._idle.append((kind, item))
+            now = time.monotonic()
+            self._idle.append((kind, item, now))
             room = 0 if self._closed else self._idle_at_most
-            surplus = [self._idle.pop(0) for _ in range(len(self._idle) - room)]
-        for _, oldest in surplus:
-            self._in_thread(self._release, oldest)
+            # The latest is taken first, so that those in front are the ones that were not needed.
+            oldest = self._idle[: len(self._idle) - room] if len(self._idle) > room else []
+            surplus = [idle for idle in oldest if self._closed or now - idle[2] > SPARE_SECONDS]
+            del self._idle[: len(surplus)]
+        for _, spare, _ in surplus:
+            self._in_thread(self._release, spare)
 
     def recover(self, kind: K, item: T) -> None:
         """It may still be at work: stop it in a thread, then have it back."""
@@ -244,7 +254,7 @@ class Pool(Generic[K, T]):
         """It failed, and so may what waits: its connection was opened in the same bad times, or is not open yet."""
         with self._lock:
             self._era += 1
-            suspects = [item, *(each for _, each in self._idle)]
+            suspects = [item, *(each for _, each, _ in self._idle)]
             self._idle.clear()
         for suspect in suspects:
             self.drop(suspect)
@@ -260,7 +270,7 @@ class Pool(Generic[K, T]):
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
-        for _, item in idle:
+        for _, item, _ in idle:
             self._in_thread(self._release, item)
         while threads := self._running():
             for thread in threads:
@@ -282,14 +292,14 @@ class Pool(Generic[K, T]):
     def _sort_out(self) -> None:
         """Drop the idle ones that broke."""
         with self._lock:
-            spoiled = [item for _, item in self._idle if not item.usable]
-            self._idle = [(kind, item) for kind, item in self._idle if item.usable]
+            spoiled = [item for _, item, _ in self._idle if not item.usable]
+            self._idle = [idle for idle in self._idle if idle[1].usable]
         for item in spoiled:
             self.drop(item)
 
     def _has_idle(self, kind: K) -> bool:
         with self._lock:
-            return any(each == kind for each, _ in self._idle)
+            return any(each == kind for each, _, _ in self._idle)
 
     def _prepare(self, kind: K, ahead: bool = False) -> None:
         """`ahead`: open its connection too; one that is used at once does so as it starts."""
