@@ -71,10 +71,13 @@ class VoiceActivity:
         if not count:
             return np.zeros(0, np.float32)
         frames = whole.reshape(count, FRAME_SAMPLES)
-        contexts = np.vstack([self._context, frames[:-1, -CONTEXT_SAMPLES:]])
+        shown = np.empty((count, CONTEXT_SAMPLES + FRAME_SAMPLES), np.float32)
+        shown[:, CONTEXT_SAMPLES:] = frames
+        shown[0, :CONTEXT_SAMPLES] = self._context
+        shown[1:, :CONTEXT_SAMPLES] = frames[:-1, -CONTEXT_SAMPLES:]
         self._context = frames[-1, -CONTEXT_SAMPLES:]
         probabilities, self._h, self._c = self._session.run(
-            None, {"input": np.hstack([contexts, frames]), "h": self._h, "c": self._c}
+            None, {"input": shown, "h": self._h, "c": self._c}
         )
         return np.asarray(probabilities, np.float32).reshape(count)
 

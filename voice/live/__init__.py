@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from asyncio import get_running_loop
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import anyio
@@ -17,6 +18,7 @@ from voice.audio import Pcm
 from voice.live.ear import Ear, Score
 from voice.live.events import FellAsleep, IdleAsked, LiveEvent, PhaseChanged
 from voice.live.hearing import Hearing
+from voice.live.pace import Pace
 from voice.live.record import Record
 from voice.live.reply import ReplyWish
 from voice.live.replying import TIMER_SLACK_SECONDS, Replying
@@ -69,6 +71,8 @@ class LiveLimits:
     """Without anybody speaking, until it asks once, and again until it sleeps; 0 for never."""
     buffered_seconds: float = 120
     """Of sound that no turn has taken yet."""
+    pace: Pace = field(default_factory=Pace)
+    """Of all conversations of the server."""
 
 
 class LiveSession:
@@ -91,7 +95,7 @@ class LiveSession:
         self._client = emit
         self._idle_seconds = limits.idle_seconds or math.inf
         self._state = start(rules)
-        self._ear = Ear(limits.buffered_seconds, score)
+        self._ear = Ear(limits.buffered_seconds, score, limits.pace)
         self._ear.listens = rules.hands_free
         record = self._record = Record(session)
         self._hearing = Hearing(session, self._ear, record, self._emit, self.tell, self._start)
@@ -107,7 +111,7 @@ class LiveSession:
     async def run(self) -> None:
         """Take turns until cancelled. Everything that was begun ends with it."""
         self._session.watch(self, plays=True)
-        self._quiet_since = anyio.current_time()
+        self._quiet_since = get_running_loop().time()
         try:
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks
@@ -143,7 +147,7 @@ class LiveSession:
         Raises:
             BadInput: more than the limit waits to be taken up.
         """
-        self._ear.hear(pcm, anyio.current_time())
+        self._ear.hear(pcm, get_running_loop().time())
 
     def check_room(self, seconds: float) -> None:
         """Raises BadInput if so much sound could not be heard now."""
@@ -213,7 +217,7 @@ class LiveSession:
 
     def see_turn(self, event: Began | TurnEvent) -> None:
         """The reply to a turn by recording or keyboard takes the place of a live one."""
-        self._quiet_since = anyio.current_time()
+        self._quiet_since = get_running_loop().time()
         if self._is_over:
             return
         if isinstance(event, Began):
@@ -262,7 +266,7 @@ class LiveSession:
             self._emit(PhaseChanged(self._state.phase))
         if actions or not isinstance(event, Frame):
             self._hearing.forget_all_but(self._state.live_turns)
-            self._quiet_since = anyio.current_time()
+            self._quiet_since = get_running_loop().time()
             self._stirred.set()
 
     def _carry_out(self, action: Action) -> None:
@@ -322,7 +326,7 @@ class LiveSession:
             with anyio.CancelScope(deadline=min(self._replying.next_moment, self._idle_from)):
                 await self._stirred.wait()
             self._replying.pass_time()
-            if self._idle_from <= anyio.current_time() + TIMER_SLACK_SECONDS:
+            if self._idle_from <= get_running_loop().time() + TIMER_SLACK_SECONDS:
                 self.tell(IdlePassed())
 
     @property

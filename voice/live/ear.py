@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from itertools import groupby
+from operator import attrgetter
 from typing import TypeAlias
 
 import anyio
@@ -11,9 +13,10 @@ import anyio.to_thread
 import numpy as np
 from numpy.typing import NDArray
 
-from voice.audio import SPEECH_RATE, Pcm, Resampler
+from voice.audio import SPEECH_RATE, Pcm, Resampler, join
 from voice.engines import BadInput
-from voice.listening import FRAME_MS, FRAME_SAMPLES, VoiceActivity
+from voice.listening import FRAME_MS, FRAME_SAMPLES, STARTS, VoiceActivity
+from voice.live.pace import PIECE_MS, Loudness, Pace
 from voice.turns.events import Frame
 
 Score: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -34,7 +37,7 @@ CALM_FRAMES = 16
 class Ear:
     """Moments are in ms of the sound so far."""
 
-    def __init__(self, buffered_seconds: float, score: Score | None = None) -> None:
+    def __init__(self, buffered_seconds: float, score: Score | None = None, pace: Pace | None = None) -> None:
         """`score`: instead of a `VoiceActivity`; it is called in the event loop."""
         self.heard_ms = 0
         """All that came."""
@@ -44,11 +47,18 @@ class Ear:
         """Up to where turns have taken the sound; set by whoever takes it."""
         self.given_ms = 0
         """Up to where the open utterance has the sound; set by whoever gives it."""
+        self.awaits_end = False
+        """Whether an utterance is open; set by whoever opens it."""
         self._buffered_ms = buffered_seconds * 1000
         self._score = score
         self._activity: VoiceActivity | None = None
         self._faint_frames = 0
+        self._is_speech = False
         self._listens = False
+        self._pace = pace or Pace()
+        self._loudness = Loudness()
+        self._untouched: list[Pcm] = []  # as it came
+        self._untouched_ms = 0.0
         self._resampler: Resampler | None = None
         self._sound = bytearray()
         self._begin = 0  # of what is kept, in samples
@@ -74,6 +84,7 @@ class Ear:
     @listens.setter
     def listens(self, wanted: bool) -> None:
         if wanted and not self._listens:
+            self._take_up()
             self.listened_ms = self.kept_ms if self._heard == 0 else self._end // SAMPLES_A_MS
             self._activity = None
         self._listens = wanted
@@ -85,13 +96,18 @@ class Ear:
             BadInput: more than the limit waits to be listened to, or to be taken.
         """
         self.check_room(pcm.seconds)
-        for piece in self._resample(pcm):
-            self._sound += piece.data
         self._heard += pcm.seconds
         self.heard_ms = int(self._heard * 1000 + 1e-6)
         self._arrivals.append((self.heard_ms, now))
-        self._forget()
-        self._news.set()
+        self._untouched.append(pcm)
+        self._untouched_ms += pcm.seconds * 1000
+        # The silence that ends a turn is counted frame by frame.
+        piece_ms = FRAME_MS if self.awaits_end and not self._is_speech else PIECE_MS
+        changes = self._loudness.changes(pcm)
+        if changes or self._pace.is_fine or self._untouched_ms >= piece_ms:
+            self._take_up()
+            self._forget()
+            self._news.set()
 
     def check_room(self, seconds: float) -> None:
         """Raises BadInput if so much more could not be taken."""
@@ -101,6 +117,7 @@ class Ear:
 
     def read(self, start: int, end: int) -> Pcm:
         """What is kept of these samples at 16 kHz."""
+        self._take_up()
         first, last = max(start - self._begin, 0), max(end - self._begin, 0)
         return Pcm(bytes(self._sound[2 * first : 2 * last]), SPEECH_RATE)
 
@@ -110,14 +127,15 @@ class Ear:
 
     async def listen(self, tell: Callable[[Frame], None], go_on: Callable[[], None]) -> None:
         """Tell of each frame; `go_on` after some of them, and after all sound that came. Until cancelled."""
-        while True:
-            await self._news.wait()
-            self._news = anyio.Event()
-            while self.is_behind:
-                frames = (self._end - self.listened_ms * SAMPLES_A_MS) // FRAME_SAMPLES
-                await self._listen_to(min(frames, THREAD_FRAMES), tell)
+        with self._pace.joining():
+            while True:
+                await self._news.wait()
+                self._news = anyio.Event()
+                while self.is_behind:
+                    frames = (self._end - self.listened_ms * SAMPLES_A_MS) // FRAME_SAMPLES
+                    await self._listen_to(min(frames, THREAD_FRAMES), tell)
+                    go_on()
                 go_on()
-            go_on()
 
     async def _listen_to(self, frames: int, tell: Callable[[Frame], None]) -> None:
         start = self.listened_ms * SAMPLES_A_MS
@@ -136,6 +154,7 @@ class Ear:
             if not self._listens:
                 return
             self.listened_ms += FRAME_MS
+            self._is_speech = probability >= STARTS
             tell(Frame(self.listened_ms, float(probability), FRAME_MS))
 
     def _is_calm(self, samples: NDArray[np.float32]) -> bool:
@@ -146,6 +165,13 @@ class Ear:
         was_calm = self._faint_frames >= CALM_FRAMES
         self._faint_frames += len(samples) // FRAME_SAMPLES
         return was_calm
+
+    def _take_up(self) -> None:
+        for rate, pieces in groupby(self._untouched, key=attrgetter("rate")):
+            for piece in self._resample(join(pieces, rate)):
+                self._sound += piece.data
+        self._untouched.clear()
+        self._untouched_ms = 0.0
 
     @property
     def _end(self) -> int:

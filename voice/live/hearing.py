@@ -182,6 +182,7 @@ class Hearing:
             self._emit(Noted(switch))
 
         self._open = Utterance(turn, max(action.from_ms, self._ear.kept_ms), self._tell, note)
+        self._ear.awaits_end = True
         said = self._said[turn] = Said(self._open)
         self.feed()
         session = self._session
@@ -199,7 +200,7 @@ class Hearing:
     def _close_utterance(self, turn: int, at_ms: int) -> None:
         said = self._said[turn]
         self._feed_until(at_ms)
-        self._open = None
+        self._open, self._ear.awaits_end = None, False
         self._pauses.forget()
         said.utterance.close()
         self.forget_before(at_ms)
@@ -225,7 +226,7 @@ class Hearing:
         said = self._said[turn]
         said.utterance.drop()
         if self._open is said.utterance:
-            self._open = None
+            self._open, self._ear.awaits_end = None, False
             self._pauses.forget()
         if said.committed:
             self._record.drop(said.item)

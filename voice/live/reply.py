@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from asyncio import get_running_loop
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
@@ -118,7 +119,7 @@ class Reply:
         self._ready = False
         self._stopped = False
         self._scope = anyio.CancelScope()
-        self._now = anyio.current_time
+        self._now = get_running_loop().time
 
     @property
     def released(self) -> bool:

@@ -108,7 +108,7 @@ def read_object(message: str | bytes) -> dict[str, Any]:
         Refused: it is none.
     """
     try:
-        value = json.loads(message, parse_constant=_refuse_constant, parse_float=_read_finite)
+        value = _DECODER.decode(message if isinstance(message, str) else message.decode())
     except (ValueError, RecursionError) as exc:
         raise Refused("invalid_json", "The message is not valid JSON.") from exc
     if not isinstance(value, dict):
@@ -203,3 +203,6 @@ def _read_finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text} is too large")
     return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_read_finite)

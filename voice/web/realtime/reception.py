@@ -17,6 +17,7 @@ from voice import texts
 from voice.engines import Engines
 from voice.live import LiveLimits
 from voice.live.events import LiveEvent
+from voice.live.pace import Pace
 from voice.session import Limits, Preferences, Session
 from voice.turns.events import Rules
 from voice.web.door import Closing
@@ -98,6 +99,7 @@ class Reception:
         self._rules = rules
         self._greeting = greeting
         self._figures = figures or Figures()
+        self._pace = Pace()
         self._users: Counter[str] = Counter()
         self._visits: set[_Visit] = set()
         self._pages: WeakKeyDictionary[Session, _Visit] = WeakKeyDictionary()
@@ -174,10 +176,10 @@ class Reception:
     ) -> Talk:
         seconds = self._bounds.session_seconds
         if guest.session is not None:
-            limits = LiveLimits(self._bounds.idle_seconds, BUFFERED_SECONDS)
+            limits = LiveLimits(self._bounds.idle_seconds, BUFFERED_SECONDS, self._pace)
             return PageTalk(guest.session, send, self._rules, limits, seconds, observe, self._greeting)
         session = Session(self._engines, self._limits, guest.language, self._preferences)
-        limits = LiveLimits(0, BUFFERED_SECONDS)
+        limits = LiveLimits(0, BUFFERED_SECONDS, self._pace)
         return Talk(session, send, self._rules, limits, seconds, observe, guest.model, guest.wants_times)
 
     @contextmanager
