@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
@@ -23,11 +23,12 @@ import psutil
 
 from bench.app_start import PROJECT, await_ready, running_app
 from bench.live_client import FRAME_MS
-from bench.live_report import REPLY
 from bench.live_track import CLIPS
 from bench.machine import Machine, describe_machine, load
 from tests.emulators.running import running_emulators
 
+REPLY = "That is a good question and I will gladly answer it. Shall we begin right now?"
+"""To everything, in 19 tokens and some four seconds: whoever talks listens about as long as they speak."""
 CHART = Path(__file__).parent / "results" / "capacity.png"
 TURNS = 5
 ADDED_AIM_MS = 50
@@ -54,6 +55,8 @@ class Step:
     """The most that those who talk were late themselves."""
     cpu: float
     """Cores that the app's process kept busy."""
+    others_cpu: float
+    """Cores for those who talk, and for the emulated cloud."""
     memory_mb: float
     """Resident memory of the app's process, beyond what it had before the first conversation."""
 
@@ -96,6 +99,8 @@ class Results:
     load_at_start: float
     frame_ms: int
     """Of sound that everybody sends at a time."""
+    processes: int
+    """Of the app."""
     series: list[Series]
 
     def as_json(self) -> dict[str, object]:
@@ -114,15 +119,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="MS",
         help=f"of sound in a message, as of the page ({FRAME_MS})",
     )
+    parser.add_argument(
+        "--processes", type=int, default=1, metavar="K", help="of the app, over which people spread (1)"
+    )
     parser.add_argument("--turns", type=int, default=TURNS, metavar="N", help=f"each, and one more ({TURNS})")
     parser.add_argument("--chart", type=Path, default=CHART, help="where the PNG goes, the JSON beside it")
     options = parser.parse_args(argv)
     modes = list(STEPS) if options.mode == "both" else [options.mode]
     load_at_start = load()
     series = [
-        _measure(mode, options.people or STEPS[mode], options.turns, options.frame_ms) for mode in modes
+        _measure(mode, options.people or STEPS[mode], options.turns, options.frame_ms, options.processes)
+        for mode in modes
     ]
-    results = Results(describe_machine(), load_at_start, options.frame_ms, series)
+    results = Results(describe_machine(), load_at_start, options.frame_ms, options.processes, series)
     print(*write_report(results), sep="\n")
     options.chart.parent.mkdir(parents=True, exist_ok=True)
     options.chart.with_suffix(".json").write_text(json.dumps(results.as_json(), indent=1), encoding="utf-8")
@@ -133,20 +142,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _measure(mode: str, people: Sequence[int], turns: int, frame_ms: int) -> Series:
-    serving: dict[str, Callable[[], AbstractContextManager[tuple[str, int]]]] = {
+def _measure(mode: str, people: Sequence[int], turns: int, frame_ms: int, processes: int) -> Series:
+    serving: dict[str, Callable[[int], AbstractContextManager[Apps]]] = {
         "azure": _serve_azure,
         "scripted": _serve_scripted,
     }
     series = Series(mode)
-    with serving[mode]() as (address, pid):
-        app = psutil.Process(pid)
-        before = app.memory_info().rss
+    with serving[mode](processes) as apps:
+        before = apps.memory
         for count in people:
-            series.steps.append(_take_step(address, app, before, count, turns, frame_ms))
+            series.steps.append(_take_step(apps, before, count, turns, frame_ms))
             step = series.steps[-1]
             print(
-                f"{mode} {count:4}  p95 +{step.added_ms(series.alone_ms):.0f} ms, cpu {step.cpu:.2f}, unanswered {step.unanswered}",
+                f"{mode} {count:4}  p95 +{step.added_ms(series.alone_ms):.0f} ms, "
+                f"cpu {step.cpu:.2f}, others {step.others_cpu:.2f}, late {step.late_ms:.0f} ms, unanswered {step.unanswered}",
                 file=sys.stderr,
                 flush=True,
             )
@@ -155,69 +164,104 @@ def _measure(mode: str, people: Sequence[int], turns: int, frame_ms: int) -> Ser
     return series
 
 
-def _take_step(
-    address: str, app: psutil.Process, memory_before: int, people: int, turns: int, frame_ms: int
-) -> Step:
+def _take_step(apps: Apps, memory_before: int, people: int, turns: int, frame_ms: int) -> Step:
     talking = subprocess.Popen(
-        [sys.executable, "-m", "bench.capacity_load", address, str(people), str(turns), str(frame_ms)],
+        [
+            *(sys.executable, "-m", "bench.capacity_load", ",".join(apps.addresses)),
+            *(str(people), str(turns), str(frame_ms)),
+        ],
         cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
     )
-    start, busy = time.perf_counter(), sum(app.cpu_times()[:2])
-    memory = 0
-    while talking.poll() is None:
-        memory = max(memory, app.memory_info().rss)
+    assert talking.stdout
+    talking.stdout.readline()  # everybody is connected
+    start, busy, others_busy = time.perf_counter(), apps.busy, apps.others_busy
+    memory, cpu, others_cpu = 0, 0.0, 0.0
+    while psutil.Process(talking.pid).status() != psutil.STATUS_ZOMBIE:
+        seconds = time.perf_counter() - start
+        cpu, others_cpu = (apps.busy - busy) / seconds, (apps.others_busy - others_busy) / seconds
+        memory = max(memory, apps.memory)
         time.sleep(0.5)
-        if talking.stdout and psutil.Process(talking.pid).status() == psutil.STATUS_ZOMBIE:
-            break
-    cpu = (sum(app.cpu_times()[:2]) - busy) / (time.perf_counter() - start)
     output, _ = talking.communicate()
-    return Step(people=people, cpu=cpu, memory_mb=(memory - memory_before) / 1e6, **json.loads(output))
+    beyond = (memory - memory_before) / 1e6
+    return Step(people=people, cpu=cpu, others_cpu=others_cpu, memory_mb=beyond, **json.loads(output))
+
+
+@dataclass(frozen=True, slots=True)
+class Apps:
+    """The app, in one or more processes."""
+
+    addresses: Sequence[str]
+    pids: Sequence[int]
+
+    @property
+    def memory(self) -> int:
+        """Bytes, resident."""
+        return sum(psutil.Process(pid).memory_info().rss for pid in self.pids)
+
+    @property
+    def busy(self) -> float:
+        """Seconds of the processor that they have had."""
+        return sum(_busy(psutil.Process(pid)) for pid in self.pids)
+
+    @property
+    def others_busy(self) -> float:
+        """That those who talk have had, and the emulated cloud."""
+        others = [process for process in psutil.Process().children() if process.pid not in self.pids]
+        return sum(map(_busy, others))
+
+
+def _busy(process: psutil.Process) -> float:
+    return sum(process.cpu_times()[:2])
 
 
 @contextmanager
-def _serve_azure() -> Iterator[tuple[str, int]]:
-    with tempfile.TemporaryDirectory() as folder:
+def _serve_azure(processes: int) -> Iterator[Apps]:
+    with ExitStack() as serving:
+        trace = Path(serving.enter_context(tempfile.TemporaryDirectory())) / "trace"
         clips = [f"--clip={file}" for file in CLIPS[:1]]
-        with running_emulators(
-            "--timings=published", f"--says={REPLY}", *clips, f"--trace={Path(folder) / 'trace'}"
-        ) as lines:
-            engines = {f"{kind}_engine": "azure" for kind in ("stt", "chat", "tts")}
-            many = {"live_sessions": "10000", "live_sessions_per_user": "10000"}
-            with running_app({**lines, **engines, **many}) as process:
-                *_, address = await_ready(process, time.perf_counter())
-                yield address, process.pid
+        options = ("--timings=published", f"--says={REPLY}", *clips, f"--trace={trace}")
+        lines = serving.enter_context(running_emulators(*options))
+        engines = {f"{kind}_engine": "azure" for kind in ("stt", "chat", "tts")}
+        many = {"live_sessions": "10000", "live_sessions_per_user": "10000"}
+        apps = [serving.enter_context(running_app({**lines, **engines, **many})) for _ in range(processes)]
+        addresses = [await_ready(process, time.perf_counter())[-1] for process in apps]
+        yield Apps(addresses, [process.pid for process in apps])
 
 
 @contextmanager
-def _serve_scripted() -> Iterator[tuple[str, int]]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bench.capacity_server"], cwd=PROJECT, stdout=subprocess.PIPE, text=True
-    )
+def _serve_scripted(processes: int) -> Iterator[Apps]:
+    command = [sys.executable, "-m", "bench.capacity_server"]
+    apps = [
+        subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) for _ in range(processes)
+    ]
     try:
-        assert process.stdout
-        yield process.stdout.readline().strip(), process.pid
+        addresses = [process.stdout.readline().strip() for process in apps if process.stdout]
+        yield Apps(addresses, [process.pid for process in apps])
     finally:
-        process.kill()
-        process.communicate()
+        for process in apps:
+            process.kill()
+            process.communicate()
 
 
 def write_report(results: Results) -> Iterator[str]:
     """Line by line."""
     machine = results.machine
     yield f"Machine  {machine.processor}, {machine.cores} cores, {machine.memory_gb} GB; {machine.system}"
-    yield f"Load     {results.load_at_start:.1f} at the start; emulators and those who talk share the cores; {results.frame_ms} ms of sound a message"
+    yield f"Load     {results.load_at_start:.1f} at the start; emulators and those who talk share the cores; {results.frame_ms} ms of sound a message;"
+    yield f"         {results.processes} process{'es' * (results.processes > 1)} of the app"
     names = {"azure": "With the Azure SDK", "scripted": "Without it, scripted engines"}
     for series in results.series:
         yield ""
         yield f"{names[series.mode]}: {series.most} at once (aim {AIMS[series.mode]}); alone {series.alone_ms:.0f} ms"
-        yield f"  {'people':>6}{'added p50':>11}{'p95, ms':>9}{'gaps':>6}{'failed':>8}{'cores':>7}{'ms CPU/s each':>15}{'MB each':>9}"
+        yield f"  {'people':>6}{'added p50':>11}{'p95, ms':>9}{'gaps':>6}{'failed':>8}{'cores':>7}{'others':>8}{'ms CPU/s each':>15}{'MB each':>9}"
         for step in series.steps:
             gaps = sum(gap > HEARD_GAP_MS for gap in step.gaps)
             yield (
                 f"  {step.people:6}{step.added_ms(series.alone_ms, 50):11.0f}{step.added_ms(series.alone_ms):9.0f}{gaps:6}"
-                f"{step.unanswered + step.troubles:8}{step.cpu:7.2f}{1000 * step.cpu / step.people:15.1f}"
+                f"{step.unanswered + step.troubles:8}{step.cpu:7.2f}{step.others_cpu:8.2f}{1000 * step.cpu / step.people:15.1f}"
                 f"{step.memory_mb / step.people:9.1f}"
             )
 

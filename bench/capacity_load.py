@@ -1,6 +1,6 @@
-"""`python -m bench.capacity_load ADDRESS N TURNS FRAME_MS`: N people who talk at once, each in real time; prints what they met, as JSON.
+"""`python -m bench.capacity_load ADDRESS[,ADDRESS..] N TURNS FRAME_MS`: N people who talk at once, each in real time.
 
-Frames are made ready beforehand, so that the people take little of the machine on which they are served.
+Says when all are connected, and at the end what they met, as JSON. Frames are made ready beforehand, so that the people take little of the machine on which they are served.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from bench.live_client import AUDIO
 from bench.live_track import CLIPS, Track, make_track
 from voice.audio import VOICE_RATE
 
-STAGGER_MS = 6100
-"""Over which their beginnings are spread, evenly: some as long as a turn and its reply."""
+GAP_MS = 6000
+"""After what somebody says: time for the reply, which begins a good second later and takes four, and a breath."""
+STAGGER_MS = 8500
+"""Over which their beginnings are spread, evenly: some as long as a turn, its reply and the breath."""
 LINGERING_SECONDS = 2.0
 NOT_ENDED = (b'"type": "error"', b'"status": "failed"')
 
@@ -37,16 +39,19 @@ class Person:
     troubles: int = 0
 
 
-async def talk(address: str, people: int, track: Track, frame_ms: int) -> dict[str, object]:
+async def talk(addresses: Sequence[str], people: int, track: Track, frame_ms: int) -> dict[str, object]:
     """Everybody says the track. Returns delays, gaps and troubles, as `read_people`."""
-    url = f"ws://{urlsplit(address).netloc}/v1/realtime?model=kaiwa"
+    urls = [f"ws://{urlsplit(address).netloc}/v1/realtime?model=kaiwa" for address in addresses]
     frames = _make_frames(track, frame_ms)
     callers: list[Person] = []
     listening: list[asyncio.Task[None]] = []
     for number in range(people):
-        socket = await connect(url, max_size=None, compression=None, ping_interval=None, open_timeout=60)
+        socket = await connect(
+            urls[number % len(urls)], max_size=None, compression=None, ping_interval=None, open_timeout=60
+        )
         callers.append(Person(socket, number * STAGGER_MS // people))
         listening.append(asyncio.create_task(_listen(callers[-1])))
+    print("connected", flush=True)
     start = time.monotonic() + 0.2
     late_ms = await _speak(callers, frames, frame_ms, start)
     await asyncio.sleep(LINGERING_SECONDS)
@@ -147,8 +152,7 @@ def find_gaps(sounds: Sequence[tuple[float, str, float]]) -> list[float]:
 
 
 if __name__ == "__main__":
-    address, people, turns, frame_ms = sys.argv[1:]
+    addresses, people, turns, frame_ms = sys.argv[1:]
     # All say the same, since the emulated recogniser cannot know who is speaking.
-    # Short gaps: a reply is heard for a second or two, and interrupted by the next clip.
-    track = make_track(int(turns), lead_in_ms=500, files=CLIPS[:1])
-    print(json.dumps(asyncio.run(talk(address, int(people), track, int(frame_ms)))))
+    track = make_track(int(turns), gaps_ms=(GAP_MS,), lead_in_ms=500, files=CLIPS[:1])
+    print(json.dumps(asyncio.run(talk(addresses.split(","), int(people), track, int(frame_ms)))))

@@ -9,7 +9,7 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 
-from bench.live_report import REPLY
+from bench.capacity import REPLY
 from tests.fakes import FakeChat, FakeSpeechToText, FakeTextToSpeech, fake_engines
 from voice.engines import Transcript
 from voice.session import Limits, Preferences

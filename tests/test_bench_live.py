@@ -116,9 +116,9 @@ def test_a_gap_is_where_sound_comes_later_than_it_is_played() -> None:
 
 def test_capacity_is_the_most_up_to_which_all_went_well() -> None:
     def step(people: int, delay: float, unanswered: int = 0) -> Step:
-        return Step(people, [delay] * 5, [], unanswered, 0, 0.0, 0.5, 100.0)
+        return Step(people, [delay] * 5, [], unanswered, 0, 0.0, 0.5, 0.2, 100.0)
 
     series = Series("azure", [step(1, 1000), step(10, 1020), step(25, 1049), step(50, 1051), step(75, 1010)])
     assert series.most == 25
     assert Series("azure", [step(1, 1000), step(10, 1000, unanswered=1)]).most == 1
-    assert "25 at once" in "\n".join(write_capacity(CapacityResults(MACHINE, 0.5, 20, [series])))
+    assert "25 at once" in "\n".join(write_capacity(CapacityResults(MACHINE, 0.5, 20, 1, [series])))
