@@ -12,31 +12,26 @@
  *                                                      context's rate
  *      { type: "buffer", queuedMs, targetMs, underruns } with each report
  *
- * The jitter buffer: an item begins when `targetMs` of it are there, or all of it. Running dry makes the target larger,
- * going well makes it smaller again.
+ * An item begins as soon as the jitter buffer lets it (`jitter.js`), or when all of it is there.
  */
-const TARGET_MS = 60;
-const MOST_MS = 400;
-const GROWTH = 1.6;
-const SHRINKAGE = 0.85;
-/** Of going well, before the target shrinks. */
-const CALM_MS = 8000;
+import { JitterBuffer } from "./jitter.js";
+
 /** Of the gate that opens and closes at hold, resume and clear; long enough not to click. */
 const GATE_MS = 8;
 const REPORT_MS = 250;
 
-/** @typedef {{ item: string, chunks: Float32Array[], offset: number, queued: number, played: number, ended: boolean }} Item */
+/**
+ * @typedef {{ item: string, chunks: Float32Array[], offset: number, queued: number, played: number, ended: boolean,
+ *   arrivals: import("./jitter.js").Arrivals }} Item */
 
 class Playback extends AudioWorkletProcessor {
   constructor() {
     super();
     /** @type {Item[]} */
     this.items = [];
+    this.buffer = new JitterBuffer();
     this.waiting = true;
-    this.waitedSamples = 0;
-    this.targetMs = TARGET_MS;
     this.underruns = 0;
-    this.calmSamples = 0;
     this.gain = 1;
     this.gainGoal = 1;
     this.gainStep = 1;
@@ -68,11 +63,12 @@ class Playback extends AudioWorkletProcessor {
   enqueue(name, samples) {
     let item = this.items.slice(this.doomed).find(({ item }) => item === name);
     if (!item) {
-      item = { item: name, chunks: [], offset: 0, queued: 0, played: 0, ended: false };
+      item = { item: name, chunks: [], offset: 0, queued: 0, played: 0, ended: false, arrivals: this.buffer.begin() };
       this.items.push(item);
     }
     item.chunks.push(samples);
     item.queued += samples.length;
+    item.arrivals.add(1000 * currentTime, toMs(samples.length));
   }
 
   /** @param {string} name */
@@ -112,17 +108,13 @@ class Playback extends AudioWorkletProcessor {
       this.items.shift();
       item = this.items[0];
       this.waiting = true;
-      this.waitedSamples = 0;
     }
     if (!item) return this.ringOut();
+    if (!item.queued) this.waiting = true;
     if (this.waiting && !this.isReady(item)) return this.ringOut();
-    if (!item.queued) {
-      this.runDry();
-      return this.ringOut();
-    }
-    this.waiting = false;
     if (!item.played) this.report(item);
-    this.grantCalm();
+    else if (this.waiting) this.underruns++;
+    this.waiting = false;
     return (this.lastSample = this.take(item));
   }
 
@@ -140,23 +132,8 @@ class Playback extends AudioWorkletProcessor {
   }
 
   /** @param {Item} item */
-  isReady(item) {
-    const target = (this.targetMs * sampleRate) / 1000;
-    return item.queued > 0 && (item.ended || item.queued >= target || ++this.waitedSamples >= 2 * target);
-  }
-
-  runDry() {
-    this.underruns++;
-    this.targetMs = Math.min(MOST_MS, this.targetMs * GROWTH);
-    this.waiting = true;
-    this.waitedSamples = 0;
-    this.calmSamples = 0;
-  }
-
-  grantCalm() {
-    if (++this.calmSamples < (CALM_MS * sampleRate) / 1000) return;
-    this.calmSamples = 0;
-    this.targetMs = Math.max(TARGET_MS, this.targetMs * SHRINKAGE);
+  isReady({ queued, ended, played, arrivals }) {
+    return queued > 0 && (ended || arrivals.isReady(1000 * currentTime, toMs(played), this.buffer.targetMs));
   }
 
   ringOut() {
@@ -168,7 +145,6 @@ class Playback extends AudioWorkletProcessor {
     this.doomed = 0;
     this.held = false;
     this.waiting = true;
-    this.waitedSamples = 0;
     this.lastSample = 0;
     this.port.postMessage({ type: "cleared", items });
   }
@@ -179,9 +155,14 @@ class Playback extends AudioWorkletProcessor {
     const { item: name, played: samples } = item;
     this.port.postMessage({ type: "played", item: name, samples, started: samples > 0 || !ended, ended, contextTime: currentTime });
     const queued = this.items.reduce((sum, { queued }) => sum + queued, 0);
-    const queuedMs = Math.round((queued / sampleRate) * 1000);
-    this.port.postMessage({ type: "buffer", queuedMs, targetMs: Math.round(this.targetMs), underruns: this.underruns });
+    const queuedMs = Math.round(toMs(queued));
+    this.port.postMessage({ type: "buffer", queuedMs, targetMs: Math.round(this.buffer.targetMs), underruns: this.underruns });
   }
+}
+
+/** @param {number} samples */
+function toMs(samples) {
+  return (1000 * samples) / sampleRate;
 }
 
 registerProcessor("kaiwa-playback", Playback);
