@@ -9,6 +9,8 @@ import { Figures } from "./waterfall.js";
 import { label, makeSay, name } from "./wording.js";
 
 const INFO_MS = 9000;
+/** Gradio takes some 20 ms to draw the transcript: the sound of a reply that begins at that moment goes first. */
+const TRANSCRIPT_AFTER_MS = 100;
 const REPLY_PLAYER = "#reply";
 /** What scrolls of it. */
 const TRANSCRIPT = "#transcript .bubble-wrap";
@@ -55,6 +57,7 @@ class Panel {
     new ResizeObserver(() => this.keepLastLine()).observe(this.root);
     /** @type {any[]} */
     this.messages = [];
+    this.transcriptTimer = 0;
     this.connectButtons();
     this.connectKeys();
     this.connectPage();
@@ -236,6 +239,11 @@ class Panel {
   transcribe(first, messages) {
     if (first > this.messages.length) return this.diagnostics.note("transcript", `gap before ${first}`);
     this.messages = [...this.messages.slice(0, first), ...messages.map(toParts)];
+    this.transcriptTimer ||= setTimeout(() => this.showTranscript(), TRANSCRIPT_AFTER_MS);
+  }
+
+  showTranscript() {
+    this.transcriptTimer = 0;
     this.host.props.value = { messages: this.messages };
     this.host.transcribed();
   }
