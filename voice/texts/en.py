@@ -114,6 +114,8 @@ ENGLISH = Words(
         "persona_info": "Choose one, or describe your own.",
         "not_sent": "Not sent",
         "automatic": "Automatic",
+        "chatbot.copy_message": "Copy message",
+        "chatbot.copied_message": "Copied message",
     },
     panel={
         "panel": "Live conversation",

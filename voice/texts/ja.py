@@ -109,6 +109,8 @@ JAPANESE = Words(
         "persona_info": "選ぶか、自由に書いてください。",
         "not_sent": "送信していません",
         "automatic": "自動",
+        "chatbot.copy_message": "メッセージをコピー",
+        "chatbot.copied_message": "コピーしました",
     },
     panel={
         "panel": "ライブ会話",

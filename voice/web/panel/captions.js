@@ -37,6 +37,7 @@ export class Captions {
     if (turn !== this.turn) this.beginReply("");
     this.turn = turn;
     this.heard.textContent = text;
+    this.heard.scrollTop = this.heard.scrollHeight;
     this.heard.classList.toggle("final", final);
     this.heard.classList.remove("missed");
     if (final && text) this.announce(text);
