@@ -36,6 +36,8 @@ class FakeSpeechToText:
     lag: float = 0.3
     """Seconds of sound from what is said to its partial transcript."""
     heard: list[Pcm] = field(default_factory=list)
+    languages: list[str | None] = field(default_factory=list)
+    """In which it was asked to listen, turn by turn."""
     running: int = 0
     label: str = "fake ears"
 
@@ -47,6 +49,7 @@ class FakeSpeechToText:
         )
         *partials, ending = scripted if isinstance(scripted, Sequence) else [scripted]
         seconds = 0.0
+        self.languages.append(language)
         self.running += 1
         try:
             async for pcm in audio:

@@ -105,12 +105,12 @@ def test_on_a_good_line_a_reply_is_heard_as_soon_as_its_first_chunk_is_there(lis
     assert heard.holes == [0, 0, 0]
 
 
-@pytest.mark.parametrize("jitter_ms", [10, 30, 60, 100, 150, 200])
-@pytest.mark.parametrize("chunk_ms", [20, 60, 200])
+@pytest.mark.parametrize("jitter_ms", [10, 60, 150, 200])
+@pytest.mark.parametrize("chunk_ms", [20, 200])
 def test_jitter_is_heard_twice_at_most(listen: Listen, jitter_ms: int, chunk_ms: int) -> None:
     count = 6000 // chunk_ms
     late = f"Array.from({{ length: {count} }}, (_, at) => [{chunk_ms} * at + {jitter_ms} * random(), {chunk_ms}])"
-    for seed in range(1, 11):
+    for seed in range(1, 7):
         heard = listen(f"(seed = {1000 * seed}, Array.from({{ length: 8 }}, () => {late}))")
 
         assert sum(heard.holes) <= 2, (seed, heard)

@@ -40,11 +40,18 @@ export class ScreenLight {
   }
 
   async renew() {
-    if (!this.wanted || document.visibilityState !== "visible" || !("wakeLock" in navigator)) return;
+    if (!this.wanted || this.isHeld || document.visibilityState !== "visible" || !("wakeLock" in navigator)) return;
     try {
-      this.lock = await navigator.wakeLock.request("screen");
+      const lock = await navigator.wakeLock.request("screen");
+      // Meanwhile the conversation may have ended, or another have been granted.
+      if (this.wanted && !this.isHeld) this.lock = lock;
+      else await lock.release();
     } catch {
       // A phone low on power refuses.
     }
+  }
+
+  get isHeld() {
+    return this.lock !== null && !this.lock.released;
   }
 }
