@@ -349,6 +349,19 @@ def test_without_a_microphone_the_user_is_told_and_can_type(
     expect(replies(page)).to_have_text("Hello yourself.", timeout=PATIENCE_MS)
 
 
+def test_on_a_page_without_tls_the_user_is_told_that_this_is_why(open_panel: Open) -> None:
+    bare = """
+        Object.defineProperty(window, "isSecureContext", { value: false });
+        Object.defineProperty(navigator, "mediaDevices", { value: undefined });
+        delete BaseAudioContext.prototype.audioWorklet;
+    """
+    page = open_panel(script=bare)
+
+    talk(page).click()
+
+    expect(notice(page)).to_have_text(words("microphone_insecure"))
+
+
 def test_a_microphone_that_is_unplugged_is_replaced_by_another(open_panel: Open) -> None:
     page = open_panel(say(1.0))
     start(page)

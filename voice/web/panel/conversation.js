@@ -87,6 +87,8 @@ export class Conversation {
   /** In an event of the user's. */
   async start() {
     if (this.isOn || !this.ticket) return;
+    // Audio worklets, like microphones, are kept from pages without TLS: the browser is not to blame.
+    if (!isSecureContext) return this.explain(new MicrophoneError("insecure", "no secure context"));
     if (!canPlay()) return this.view.tell("error", this.say("audio_unsupported"));
     const round = ++this.round;
     this.phase = "listening";
