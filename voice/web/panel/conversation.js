@@ -225,7 +225,9 @@ export class Conversation {
   async openMicrophone(deviceId) {
     try {
       const stream = await openMicrophone(deviceId);
-      this.microphone?.attach(stream);
+      if (this.microphone) this.microphone.attach(stream);
+      // The conversation ended while the browser asked: nobody listens to it any more.
+      else stream.getTracks().forEach((track) => track.stop());
       return this.microphone !== null;
     } catch (error) {
       this.explain(error);
