@@ -362,6 +362,20 @@ def test_on_a_page_without_tls_the_user_is_told_that_this_is_why(open_panel: Ope
     expect(notice(page)).to_have_text(words("microphone_insecure"))
 
 
+def test_a_phone_call_takes_the_microphone_and_gives_it_back(open_panel: Open) -> None:
+    page = open_panel(say(1.0))
+    start(page)
+
+    page.evaluate("streams[0].getTracks()[0].dispatchEvent(new Event('mute'))")
+
+    expect(notice(page)).to_have_text(words("microphone_interrupted"))
+    expect(page.locator("#live .state")).to_have_text(words("state_deaf"))
+    page.evaluate("streams[0].getTracks()[0].dispatchEvent(new Event('unmute'))")
+    expect(notice(page)).to_be_hidden()
+    expect(page.locator("#live .state")).not_to_have_text(words("state_deaf"))
+    assert page.evaluate("streams.map(stream => stream.getTracks()[0].readyState)") == ["ended", "live"]
+
+
 def test_a_microphone_that_is_unplugged_is_replaced_by_another(open_panel: Open) -> None:
     page = open_panel(say(1.0))
     start(page)

@@ -174,6 +174,7 @@ ENGLISH = Words(
         "microphone_insecure": "Browsers give the microphone only to pages opened over https or on this machine itself. You can type meanwhile.",
         "microphone_failed": "The microphone could not be opened. Please try again, or choose another. You can type meanwhile.",
         "microphone_unplugged": "The microphone was unplugged. Please connect one. You can type meanwhile.",
+        "microphone_interrupted": "The microphone is needed for something else, a call perhaps. The conversation goes on when that is over.",
         "microphone_replaced": "Now listening through {name}.",
         "audio_unsupported": "This browser cannot hold a live conversation. Please use Record or type.",
         "connection_lane": "WebSockets cannot pass here, so the conversation goes over plain HTTP. It may be a little slower.",

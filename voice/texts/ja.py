@@ -169,6 +169,7 @@ JAPANESE = Words(
         "microphone_insecure": "マイクを使えるのは、httpsのページか、このマシン自身で開いたページだけです。文字の入力は使えます。",
         "microphone_failed": "マイクを開けませんでした。もう一度試すか、別のマイクを選んでください。文字の入力はこのまま使えます。",
         "microphone_unplugged": "マイクが外されました。接続し直してください。文字の入力はこのまま使えます。",
+        "microphone_interrupted": "通話などでマイクが使われています。終わりしだい、会話を再開します。",
         "microphone_replaced": "「{name}」で聞いています。",
         "audio_unsupported": "このブラウザーではライブ会話ができません。録音か文字の入力をお使いください。",
         "connection_lane": "WebSocketが通らないため、通常のHTTPで会話します。少し遅くなることがあります。",

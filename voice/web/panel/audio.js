@@ -3,13 +3,20 @@
 /** @param {URL} files  where the worklets are */
 export async function openAudio(files) {
   const context = new AudioContext({ latencyHint: "interactive" });
-  // Not awaited: a context that may not start yet, or is interrupted by a phone call, is heard as soon as it may be.
-  const keepOn = () => context.state === "running" || context.state === "closed" || void context.resume();
-  context.onstatechange = keepOn;
-  keepOn();
+  // Safari's "interrupted", as by a phone call, is let be: to resume it then is an error that can leave the context for
+  // ever silent. When the call is over Safari resumes it, or makes it "suspended".
+  context.onstatechange = () => context.state === "suspended" && keepOn(context);
+  keepOn(context);
   const worklets = ["capture-worklet.js", "playback-worklet.js"].map((name) => new URL(name, files));
   await Promise.all(worklets.map((url) => context.audioWorklet.addModule(url)));
   return context;
+}
+
+/** Let it be heard as soon as it may be: called when the user or the page is there again. @param {AudioContext} context */
+export function keepOn(context) {
+  if (context.state === "running" || context.state === "closed") return;
+  // Not awaited, and no error: a context that may not start yet tells so by its state.
+  context.resume().catch(() => {});
 }
 
 export function canPlay() {

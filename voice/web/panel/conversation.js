@@ -1,5 +1,5 @@
 // @ts-check
-import { ScreenLight, canPlay, openAudio, pausePlayers } from "./audio.js";
+import { ScreenLight, canPlay, keepOn, openAudio, pausePlayers } from "./audio.js";
 import { Connection } from "./connection.js";
 import { Microphone, MicrophoneError, openMicrophone } from "./microphone.js";
 import { encodeBase64, WIRE_RATE } from "./pcm.js";
@@ -108,6 +108,7 @@ export class Conversation {
       this.microphone = new Microphone(this.audio, {
         framed: (audio) => this.sendFrame(audio),
         noticed: (change) => this.notice(change),
+        interrupted: (isOver) => void this.sitOut(isOver),
         unplugged: () => void this.replaceMicrophone(),
       });
       const stream = await opening;
@@ -179,6 +180,11 @@ export class Conversation {
     this.view.changed();
   }
 
+  /** The user, or the page, is there again. */
+  stayAudible() {
+    if (this.audio) keepOn(this.audio);
+  }
+
   /** Silence, at once; the conversation goes on. */
   hush() {
     this.playback?.clear();
@@ -242,6 +248,18 @@ export class Conversation {
     this.view.tell("error", this.say("microphone_unplugged"));
     this.view.changed();
     if (await this.openMicrophone("")) this.view.tell("info", this.say("microphone_replaced", { name: this.microphone?.label ?? "" }));
+    this.view.changed();
+  }
+
+  /** The device needs the microphone for something else, as for a phone call. @param {boolean} isOver */
+  async sitOut(isOver) {
+    this.diagnostics.note("microphone", isOver ? "given back" : "taken away");
+    if (!isOver) this.view.tell("error", this.say("microphone_interrupted"));
+    this.view.changed();
+    if (!isOver) return;
+    this.stayAudible();
+    // The same stream may go on as if it were live, and be silent: iOS. One that is asked for anew is not.
+    if (await this.openMicrophone(this.choices.deviceId)) this.view.recover();
     this.view.changed();
   }
 

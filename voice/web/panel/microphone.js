@@ -27,6 +27,7 @@ const TROUBLES = {
  * @typedef {object} MicrophoneListener
  * @property {(audio: string) => void} framed  20 ms, in base64.
  * @property {(change: "onset" | "quiet") => void} noticed
+ * @property {(isOver: boolean) => void} interrupted  The device took the microphone away, or has given it back.
  * @property {() => void} unplugged
  */
 
@@ -45,6 +46,7 @@ export class Microphone {
     this.stream = null;
     /** @type {MediaStreamAudioSourceNode | null} */
     this.source = null;
+    this.interrupted = false;
   }
 
   /** The device that is open, "" when none is. */
@@ -62,6 +64,8 @@ export class Microphone {
     const [track] = stream.getAudioTracks();
     // A track that this page stops itself fires no such event.
     track.onended = () => this.stream === stream && this.listener.unplugged();
+    track.onmute = () => this.stream === stream && this.interrupt(true);
+    track.onunmute = () => this.stream === stream && this.interrupt(false);
     this.stream = stream;
     this.source = new MediaStreamAudioSourceNode(/** @type {AudioContext} */ (this.node.context), { mediaStream: stream });
     this.source.connect(this.node);
@@ -72,6 +76,14 @@ export class Microphone {
     this.source?.disconnect();
     this.stream?.getTracks().forEach((track) => track.stop());
     this.source = this.stream = null;
+    this.interrupted = false;
+  }
+
+  /** @param {boolean} interrupted */
+  interrupt(interrupted) {
+    if (interrupted === this.interrupted) return;
+    this.interrupted = interrupted;
+    this.listener.interrupted(!interrupted);
   }
 
   /** @param {any} message */

@@ -134,7 +134,7 @@ class Panel {
       conversation.release();
     });
     window.addEventListener("blur", () => conversation.release());
-    document.addEventListener("visibilitychange", () => document.hidden && conversation.release());
+    document.addEventListener("visibilitychange", () => (document.hidden ? conversation.release() : conversation.stayAudible()));
   }
 
   /** What else on the page speaks or listens. */
@@ -155,6 +155,7 @@ class Panel {
   pressTalk() {
     const { conversation } = this;
     this.quiet();
+    conversation.stayAudible();
     if (conversation.status === "off") void conversation.start();
     else if (conversation.status === "asleep") void conversation.wake();
     else if (!conversation.pushes && conversation.playback?.isPlaying) conversation.cancel();
@@ -282,7 +283,7 @@ class Panel {
     if (status === "off") return "state_off";
     if (status === "starting") return "state_connecting";
     if (status === "lost") return "state_lost";
-    if (mood === "listening" && !microphone?.stream) return "state_deaf";
+    if (mood === "listening" && (!microphone?.stream || microphone.interrupted)) return "state_deaf";
     if (mood === "listening" && (muted || paused)) return "state_muted";
     if (mood === "listening" && pushes && !talking) return "state_waiting";
     return `state_${mood}`;
