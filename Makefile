@@ -14,6 +14,7 @@ check: $(VENV)/ready
 
 test: $(VENV)/ready-dev
 	tests/install_browser.sh $(BIN)/python
+	tests/install_firefox.sh
 	tests/install_nginx.sh $(VENV)/nginx
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
 

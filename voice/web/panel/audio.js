@@ -19,6 +19,20 @@ export function keepOn(context) {
   context.resume().catch(() => {});
 }
 
+/**
+ * To ask Firefox on Linux for `outputLatency` can freeze the page for ever: it holds the audio graph's lock while it asks
+ * the process that has the sound server's connection, and that one may be waiting for the graph (seen with 153 on PulseAudio).
+ */
+const MUST_NOT_ASK = /Linux.*Firefox\//.test(navigator.userAgent);
+/** What it was there, where asking went well: 8 to 40. */
+const UNASKED_LATENCY_MS = 30;
+
+/** Between a sample's leaving the worklet and its being heard. @param {AudioContext} context */
+export function readLatencyMs(context) {
+  if (MUST_NOT_ASK) return UNASKED_LATENCY_MS;
+  return 1000 * ((context.outputLatency || 0) + (context.baseLatency || 0));
+}
+
 export function canPlay() {
   return "AudioContext" in window && "audioWorklet" in AudioContext.prototype;
 }

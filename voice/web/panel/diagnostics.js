@@ -1,4 +1,6 @@
 // @ts-check
+import { readLatencyMs } from "./audio.js";
+
 const KEPT = 30;
 
 /** What somebody who looks for a fault wants to know. No words of the conversation, no ticket, no device's own name. */
@@ -46,11 +48,6 @@ export class Diagnostics {
 /** Of an audio context. @param {AudioContext | null} context */
 export function describeAudio(context) {
   if (!context) return null;
-  const { state, sampleRate: rateHz, baseLatency, outputLatency } = context;
-  return { state, rateHz, baseLatencyMs: toMs(baseLatency), outputLatencyMs: toMs(outputLatency) };
-}
-
-/** @param {number | undefined} seconds */
-function toMs(seconds) {
-  return seconds === undefined ? null : Math.round(seconds * 10000) / 10;
+  const { state, sampleRate: rateHz } = context;
+  return { state, rateHz, latencyMs: Math.round(10 * readLatencyMs(context)) / 10 };
 }

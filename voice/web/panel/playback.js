@@ -1,4 +1,5 @@
 // @ts-check
+import { readLatencyMs } from "./audio.js";
 import { decodeSamples, WIRE_RATE } from "./pcm.js";
 import { Resampler } from "./resampler.js";
 
@@ -45,7 +46,7 @@ export class Playback {
 
   /** Between a sample's leaving the worklet and its being heard. */
   get latencyMs() {
-    return 1000 * ((this.context.outputLatency || 0) + (this.context.baseLatency || 0));
+    return readLatencyMs(this.context);
   }
 
   /** Whether something can be heard, or soon will. */
