@@ -105,13 +105,14 @@ class LiveSession:
         self._tasks: TaskGroup | None = None
         self._is_over = False
         self._cut_short = False
+        self._now = get_running_loop().time
         self._quiet_since = 0.0
         self._stirred = anyio.Event()
 
     async def run(self) -> None:
         """Take turns until cancelled. Everything that was begun ends with it."""
         self._session.watch(self, plays=True)
-        self._quiet_since = get_running_loop().time()
+        self._quiet_since = self._now()
         try:
             async with anyio.create_task_group() as tasks:
                 self._tasks = tasks
@@ -147,7 +148,7 @@ class LiveSession:
         Raises:
             BadInput: more than the limit waits to be taken up.
         """
-        self._ear.hear(pcm, get_running_loop().time())
+        self._ear.hear(pcm, self._now())
 
     def check_room(self, seconds: float) -> None:
         """Raises BadInput if so much sound could not be heard now."""
@@ -217,7 +218,7 @@ class LiveSession:
 
     def see_turn(self, event: Began | TurnEvent) -> None:
         """The reply to a turn by recording or keyboard takes the place of a live one."""
-        self._quiet_since = get_running_loop().time()
+        self._quiet_since = self._now()
         if self._is_over:
             return
         if isinstance(event, Began):
@@ -266,7 +267,7 @@ class LiveSession:
             self._emit(PhaseChanged(self._state.phase))
         if actions or not isinstance(event, Frame):
             self._hearing.forget_all_but(self._state.live_turns)
-            self._quiet_since = get_running_loop().time()
+            self._quiet_since = self._now()
             self._stirred.set()
 
     def _carry_out(self, action: Action) -> None:
@@ -326,7 +327,7 @@ class LiveSession:
             with anyio.CancelScope(deadline=min(self._replying.next_moment, self._idle_from)):
                 await self._stirred.wait()
             self._replying.pass_time()
-            if self._idle_from <= get_running_loop().time() + TIMER_SLACK_SECONDS:
+            if self._idle_from <= self._now() + TIMER_SLACK_SECONDS:
                 self.tell(IdlePassed())
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import AsyncGenerator, Sequence
@@ -114,6 +115,9 @@ async def _warm(engines: Engines, openings: Sequence[Sequence[Message]]) -> None
         log.error(texts.say(failure.sentence, "en", **failure.details))
     if failures:
         return
+    # What is there now stays. Looking through all of it for garbage again and again would stop every conversation for as long.
+    gc.collect()
+    gc.freeze()
     labels = ", ".join(engine.label for engine in engines.all())
     log.info("Ready after %.1f s: %s", time.perf_counter() - started, labels)
     with suppress(EngineError):
