@@ -17,34 +17,43 @@ class Kept(Generic[T]):
     def __init__(self, source: AsyncIterator[T]) -> None:
         self.items: list[T] = []
         self._source = source
-        self._ended = False
-        self._pulling: asyncio.Task[None] | None = None
+        self._error: Exception | None = None
+        self._news = asyncio.Event()
+        # A reader that is cancelled must not take an item with it, nor end a generator that is the source.
+        self._reading: asyncio.Task[None] | None = None
 
     def read(self, start: int = 0) -> AsyncIterator[T]:
-        """The stream from its item number `start` on."""
+        """The stream from its item number `start` on. Raises there what the source raised."""
         return _Reader(self, start)
 
     async def has(self, number: int) -> bool:
         """Wait for that item, or the end."""
-        while number >= len(self.items) and not self._ended:
-            # A reader that is cancelled must not take an item with it, nor end a generator that is the source.
-            if self._pulling is None or self._pulling.done():
-                self._pulling = asyncio.create_task(self._pull())
-            await asyncio.shield(self._pulling)
-        return number < len(self.items)
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read())
+            self._reading.add_done_callback(lambda _: self._news.set())
+        while number >= len(self.items) and not self._reading.done():
+            self._news.clear()
+            await self._news.wait()
+        if number < len(self.items):
+            return True
+        if self._error:
+            raise self._error
+        return False
 
-    async def _pull(self) -> None:
+    async def _read(self) -> None:
         try:
-            self.items.append(await anext(self._source))
-        except StopAsyncIteration:
-            self._ended = True
+            async for item in self._source:
+                self.items.append(item)
+                self._news.set()
+        except Exception as exc:
+            self._error = exc
 
     async def aclose(self) -> None:
         """Stop reading from the source, which stays its owner's."""
-        if self._pulling is not None:
-            self._pulling.cancel()
+        if self._reading is not None:
+            self._reading.cancel()
             with anyio.CancelScope(shield=True):
-                await asyncio.wait([self._pulling])
+                await asyncio.wait([self._reading])
 
 
 class _Reader(AsyncIterator[T]):
