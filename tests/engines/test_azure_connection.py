@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from tests.emulators.azure_speech import (
 )
 from tests.engines.azure_engines import FAR_TOO_LONG, ears, mouth, speak, transcribe
 from voice.engines import NotConfigured, Rejected, Unavailable
-from voice.engines.azure_connection import SpeechResource
+from voice.engines.azure_connection import Pool, SpeechResource
 from voice.engines.azure_recognition import AzureSpeechToText
 from voice.engines.azure_synthesis import AzureTextToSpeech
 
@@ -162,6 +163,39 @@ async def test_those_who_talk_at_once_find_their_connections_kept_for_the_next_t
         opened = len(server.requests)
         await everybody_talks()
         assert len(server.requests) <= opened + 1  # one is always ready for somebody new
+
+
+class Rested:
+    """What a pool holds."""
+
+    usable = True
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+
+    def open(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def release(self) -> None:
+        self.released.set()
+
+
+async def test_what_a_rush_left_is_given_back_when_nobody_talks_any_more() -> None:
+    made: list[Rested] = []
+
+    def make(_kind: str, _lost: object) -> Rested:
+        made.append(Rested())
+        return made[-1]
+
+    pool: Pool[str, Rested] = Pool(make, idle_at_most=2, spare_seconds=0.2)
+    for item in [await pool.take("") for _ in range(9)]:
+        pool.put_back("", item)
+    with anyio.fail_after(FAR_TOO_LONG):
+        while sum(item.released.is_set() for item in made) < len(made) - 2:  # noqa: ASYNC110
+            await anyio.sleep(0.05)
+    await pool.close()
+    assert all(item.released.is_set() for item in made)
 
 
 LEAVING = """

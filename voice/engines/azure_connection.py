@@ -184,13 +184,19 @@ class Pool(Generic[K, T]):
     Whoever takes one returns it in one of four ways: `put_back`, `recover`, `drop` or `fail`.
     """
 
-    def __init__(self, make: Callable[[K, Callable[[], None]], T], idle_at_most: int = 8) -> None:
+    def __init__(
+        self,
+        make: Callable[[K, Callable[[], None]], T],
+        idle_at_most: int = 8,
+        spare_seconds: float = SPARE_SECONDS,
+    ) -> None:
         """`make` blocks. It is given what to call when a connection that was open is lost.
 
-        `idle_at_most`: of those that nobody has needed of late.
+        `idle_at_most`: of those that nobody has needed for `spare_seconds`.
         """
         self._make = make
         self._idle_at_most = idle_at_most
+        self._spare_seconds = spare_seconds
         self._taken: dict[K, float] = {}
         self._idle: list[tuple[K, T, float]] = []  # the last one is since when
         self._all: set[T] = set()
@@ -199,6 +205,7 @@ class Pool(Generic[K, T]):
         """Counts failures: what was begun before one is not trusted after it."""
         self._lock = threading.Lock()
         self._threads: set[threading.Thread] = set()
+        self._trimming: threading.Timer | None = None
         self._limiter: anyio.CapacityLimiter | None = None
         # Python aborts (SIGABRT) when it ends while the SDK may still call into it.
         self._at_exit = weakref.finalize(self, _release_all, self._all)
@@ -223,13 +230,24 @@ class Pool(Generic[K, T]):
     def put_back(self, kind: K, item: T) -> None:
         """It is at rest."""
         with self._lock:
+            self._idle.append((kind, item, time.monotonic()))
+        if self._trimming is None or self._closed:
+            self._trim()
+
+    def _trim(self) -> None:
+        """Give back what nobody has needed of late, and look again later while there is more than usual."""
+        with self._lock:
             now = time.monotonic()
-            self._idle.append((kind, item, now))
             room = 0 if self._closed else self._idle_at_most
             # The latest is taken first, so that those in front are the ones that were not needed.
-            oldest = self._idle[: len(self._idle) - room] if len(self._idle) > room else []
-            surplus = [idle for idle in oldest if self._closed or now - idle[2] > SPARE_SECONDS]
+            oldest = self._idle[: max(0, len(self._idle) - room)]
+            surplus = [idle for idle in oldest if self._closed or now - idle[2] >= self._spare_seconds]
             del self._idle[: len(surplus)]
+            self._trimming = None
+            if len(oldest) > len(surplus):
+                self._trimming = threading.Timer(self._spare_seconds, self._trim)
+                self._trimming.daemon = True
+                self._trimming.start()
         for _, spare, _ in surplus:
             self._in_thread(self._release, spare)
 
@@ -270,6 +288,8 @@ class Pool(Generic[K, T]):
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
+            if self._trimming:
+                self._trimming.cancel()
         for _, item, _ in idle:
             self._in_thread(self._release, item)
         while threads := self._running():

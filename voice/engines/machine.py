@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from voice.cpus import count_cpus
-from voice.engines import ChatModel, EndOfTurn, NotConfigured, SpeechToText, TextToSpeech
+from voice.engines import ChatModel, EndOfTurn, NotConfigured, SpeechToText, TextToSpeech, Unavailable
 from voice.progress import Progress
 from voice.settings import Settings
 
@@ -90,6 +90,10 @@ class Machine:
         from voice.models import fetch
         from voice.weights import SMART_TURN
 
-        return SmartTurn(
-            fetch(SMART_TURN, self._settings.models_dir, self._progress) / SMART_TURN.files[0].name
-        )
+        file = fetch(SMART_TURN, self._settings.models_dir, self._progress) / SMART_TURN.files[0].name
+        try:
+            return SmartTurn(file)
+        except (
+            Exception
+        ) as exc:  # onnxruntime has a type of its own for each way in which a file can be damaged
+            raise Unavailable("smart_turn_broken", file=str(file)) from exc

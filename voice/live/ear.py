@@ -72,8 +72,13 @@ class Ear:
         return -(-self._begin // SAMPLES_A_MS)
 
     @property
+    def taken_up_ms(self) -> int:
+        """Up to where sound can be listened to; what came since waits for a larger piece."""
+        return self._end // SAMPLES_A_MS
+
+    @property
     def is_behind(self) -> bool:
-        """Whether there is sound that is yet to be listened to."""
+        """Whether sound that was taken up is yet to be listened to."""
         return self._listens and self._end - self.listened_ms * SAMPLES_A_MS >= FRAME_SAMPLES
 
     @property

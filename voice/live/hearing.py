@@ -101,7 +101,7 @@ class Hearing:
     def feed(self) -> None:
         """Give the open utterance the sound that is its: when it ends by silence, no more than was listened to."""
         if self._open is not None:
-            self._feed_until(self._ear.listened_ms if self._ear.is_behind else self._ear.heard_ms)
+            self._feed_until(self._ear.listened_ms if self._ear.is_behind else self._ear.taken_up_ms)
 
     def carry_out(self, action: HearingAction) -> None:
         match action:

@@ -62,6 +62,7 @@ ENGLISH = Words(
         "voice_failed": "The voice failed, so this answer is text only.",
         "voice_timeout": "The voice took longer than {seconds:g} seconds, so the rest of this answer is text only.",
         # Models and installation.
+        "smart_turn_broken": "The file {file} is damaged. Please delete it and start Kaiwa again.",
         "smart_turn_missing": "Smart Turn cannot be used; pauses and words tell when a turn is over. {reason}",
         "model_unavailable": (
             "The model “{model}” can be had neither from its hub nor from its package. "

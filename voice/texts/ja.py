@@ -58,6 +58,7 @@ JAPANESE = Words(
         "speech_refused": "音声サービスが要求を断りました: {reason}",
         "voice_failed": "音声の合成に失敗したため、この返答は文字だけでお伝えします。",
         "voice_timeout": "音声の合成に{seconds:g}秒以上かかったため、この返答の続きは文字だけでお伝えします。",
+        "smart_turn_broken": "ファイル {file} が壊れています。削除してから Kaiwa を起動し直してください。",
         "smart_turn_missing": "Smart Turn は使えません。話の終わりは、間と言葉から判断します。{reason}",
         "model_unavailable": (
             "モデル「{model}」を配布元からもパッケージからも取得できませんでした。"

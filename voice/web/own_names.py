@@ -24,8 +24,9 @@ NOBODYS_TO_SELL = ("localhost", "local", "internal", "test", "home.arpa")
 class OwnNames:
     """ASGI middleware for a server that listens on loopback alone and asks for no login: refuses a foreign name.
 
-    Only what can be nothing else is refused: a registrable name with the very port that the server listens on. Behind a
-    proxy or a tunnel, Host has the port of that, mostly none.
+    Refused is a registrable name with the very port that the server listens on, unless that is a browser's usual one, which
+    Host leaves out. Behind a proxy or a tunnel, Host has the port of that, mostly none; one that has the same is told to
+    name its site in `origins`.
     """
 
     def __init__(self, app: ASGIApp, origins: Sequence[str] = ()) -> None:

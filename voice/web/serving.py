@@ -115,7 +115,8 @@ async def _warm(engines: Engines, openings: Sequence[Sequence[Message]]) -> None
         log.error(texts.say(failure.sentence, "en", **failure.details))
     if failures:
         return
-    # What is there now stays. Looking through all of it for garbage again and again would stop every conversation for as long.
+    # What is there now stays, the odd page that was opened already included. Looking through all of it for garbage again
+    # and again would stop every conversation for as long.
     gc.collect()
     gc.freeze()
     labels = ", ".join(engine.label for engine in engines.all())
