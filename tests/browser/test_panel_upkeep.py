@@ -119,6 +119,26 @@ def test_the_screen_may_go_dark_when_the_talk_ended_before_the_browser_kept_it_o
     page.wait_for_function(f"lights.length === 1 && {LIT} === 0", timeout=PATIENCE_MS)
 
 
+def test_the_screen_stays_on_for_who_begins_again_before_the_browser_let_it_go_dark(open_panel: Open) -> None:
+    slow = """
+        const letGo = WakeLockSentinel.prototype.release;
+        WakeLockSentinel.prototype.release = async function () {
+          await new Promise((done) => setTimeout(done, 1000));
+          return letGo.call(this);
+        };
+    """
+    page = open_panel(script=WATCH_LIGHT + slow)
+    start(page)
+    page.wait_for_function(f"{LIT} === 1", timeout=PATIENCE_MS)
+    page.locator("#live .end").click()
+    start(page)
+
+    page.wait_for_function("lights[0].released", timeout=PATIENCE_MS)
+    page.wait_for_function(f"lights.length === 2 && {LIT} === 1", timeout=PATIENCE_MS)
+    page.locator("#live .end").click()
+    page.wait_for_function(f"{LIT} === 0", timeout=PATIENCE_MS)
+
+
 def test_diagnostics_tell_how_it_is_and_no_secret(open_panel: Open, app: LiveApp) -> None:
     app.will_answer("Take the blue one.")
     page = open_panel(permissions=["microphone", "clipboard-read", "clipboard-write"])

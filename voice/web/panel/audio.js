@@ -56,8 +56,10 @@ export class ScreenLight {
   async keep(on) {
     this.wanted = on;
     if (on) return this.renew();
-    await this.lock?.release();
+    // Given up before the browser takes it back: whoever wants one meanwhile asks for another.
+    const { lock } = this;
     this.lock = null;
+    await lock?.release();
   }
 
   async renew() {
