@@ -196,6 +196,28 @@ def test_who_ends_a_lost_conversation_is_not_called_back(open_panel: Open) -> No
     assert page.evaluate("wires.filter(({ readyState }) => readyState < 2).length") == 0
 
 
+def test_a_line_typed_while_the_connection_is_lost_is_answered_by_the_player(
+    open_panel: Open, app: LiveApp
+) -> None:
+    app.will_answer("Take the blue one.")
+    page = open_panel()
+    start(page)
+    page.evaluate("""
+        window.WebSocket = class {
+          static OPEN = 1;
+          constructor() { setTimeout(() => this.onclose({ code: 1006, reason: "" })); }
+          close() {}
+        };
+        wires[0].close();
+    """)
+    expect(panel(page)).to_have_attribute("data-status", "lost")
+
+    write(page, "Which folder should I take?")
+
+    page.wait_for_function("document.querySelector('#reply audio')?.currentTime > 0", timeout=PATIENCE_MS)
+    expect(panel(page)).to_have_attribute("data-status", "lost")
+
+
 def test_who_comes_back_says_so_and_tells_nothing_of_before(open_panel: Open, app: LiveApp) -> None:
     app.will_answer("This is the first sentence of a story. And this is the second sentence of it.")
     page = open_panel(say(60.0))

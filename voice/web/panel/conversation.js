@@ -78,6 +78,10 @@ export class Conversation {
     return this.status !== "off";
   }
 
+  get isConnected() {
+    return this.connection?.status === "open";
+  }
+
   get pushes() {
     return this.choices.mode === "push_to_talk";
   }

@@ -141,9 +141,9 @@ class Panel {
   connectPage() {
     const { conversation } = this;
     document.addEventListener("play", () => conversation.hush(), true);
-    // Replies are heard through the panel while it is on; the player of the finished one then waits to be asked.
+    // Replies are heard through the panel while it is connected; the player of the finished one then waits to be asked.
     document.addEventListener("loadstart", ({ target }) => {
-      if (target instanceof HTMLAudioElement && target.closest(REPLY_PLAYER)) target.autoplay = !conversation.isOn;
+      if (target instanceof HTMLAudioElement && target.closest(REPLY_PLAYER)) target.autoplay = !conversation.isConnected;
     }, true);
     window.addEventListener("kaiwa:hush", () => conversation.hush());
     window.addEventListener("kaiwa:recording", () => conversation.pause(true));
