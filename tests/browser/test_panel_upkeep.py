@@ -62,6 +62,16 @@ SLOW_MICROPHONE = """
       return soon(wanted);
     };
 """
+HELD_MICROPHONE = """
+    // The browser asks the user, from the second time on, until the test calls `answer`.
+    const give = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+    window.asked = 0;
+    const answered = new Promise((done) => { window.answer = done; });
+    navigator.mediaDevices.getUserMedia = async (wanted) => {
+      if (asked++) await answered;
+      return give(wanted);
+    };
+"""
 LIT = "lights.filter(({ released }) => !released).length"
 
 Open = Callable[..., Page]
@@ -73,10 +83,18 @@ def app() -> Iterator[LiveApp]:
         yield app
 
 
+@pytest.fixture(scope="module")
+def sleepy_app() -> Iterator[LiveApp]:
+    with live_app(idle_seconds=4) as app:
+        yield app
+
+
 @pytest.fixture
 def open_panel(visit: Visit, app: LiveApp) -> Open:
-    def open_panel(microphone: Pcm | None = None, script: str = "", **options: Any) -> Page:
-        page = visit(app.address, microphone=microphone, **options)
+    def open_panel(
+        microphone: Pcm | None = None, address: str = "", script: str = "", **options: Any
+    ) -> Page:
+        page = visit(address or app.address, microphone=microphone, **options)
         page.add_init_script(WATCH + WATCH_WIRE + script)
         page.reload()
         wait_for_phase(page, "ready")
@@ -216,6 +234,57 @@ def test_a_line_typed_while_the_connection_is_lost_is_answered_by_the_player(
 
     page.wait_for_function("document.querySelector('#reply audio')?.currentTime > 0", timeout=PATIENCE_MS)
     expect(panel(page)).to_have_attribute("data-status", "lost")
+
+
+def test_a_microphone_that_is_not_given_back_is_shown_as_gone(open_panel: Open) -> None:
+    once = """
+        const first = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+        let given = false;
+        navigator.mediaDevices.getUserMedia = async (wanted) => {
+          if (given) throw new DOMException("", "NotReadableError");
+          given = true;
+          return first(wanted);
+        };
+    """
+    page = open_panel(script=once)
+    start(page)
+
+    page.evaluate("streams[0].getTracks()[0].dispatchEvent(new Event('mute'))")
+    page.evaluate("streams[0].getTracks()[0].dispatchEvent(new Event('unmute'))")
+
+    expect(page.locator("#live .notice")).to_have_text(texts.words_of("en").panel["microphone_taken"])
+    expect(page.locator("#live .state")).to_have_text(texts.words_of("en").panel["state_deaf"])
+    assert page.evaluate("streams[0].getTracks()[0].readyState") == "ended"
+
+
+def test_a_microphone_that_is_allowed_only_when_the_panel_sleeps_is_let_go(
+    open_panel: Open, sleepy_app: LiveApp
+) -> None:
+    page = open_panel(address=sleepy_app.address, script=HELD_MICROPHONE)
+    start(page)
+    page.evaluate("streams[0].getTracks()[0].dispatchEvent(new Event('ended'))")
+    page.wait_for_function("asked === 2", timeout=PATIENCE_MS)
+    expect(panel(page)).to_have_attribute("data-status", "asleep", timeout=PATIENCE_MS)
+
+    page.evaluate("answer()")
+
+    page.wait_for_function("streams[1]?.getTracks()[0].readyState === 'ended'", timeout=PATIENCE_MS)
+    expect(panel(page)).to_have_attribute("data-status", "asleep")
+
+
+def test_two_clicks_wake_the_panel_once(open_panel: Open, sleepy_app: LiveApp) -> None:
+    page = open_panel(address=sleepy_app.address, script=HELD_MICROPHONE)
+    start(page)
+    expect(panel(page)).to_have_attribute("data-status", "asleep", timeout=PATIENCE_MS)
+    page.evaluate("wires[0].close()")
+    page.wait_for_function("wires[0].readyState === 3", timeout=PATIENCE_MS)
+
+    talk(page).click()
+    talk(page).click()
+    page.evaluate("answer()")
+
+    page.wait_for_function("wires[1]?.readyState === 1", timeout=PATIENCE_MS)
+    assert page.evaluate("[asked, streams.length, wires.length]") == [2, 2, 2]
 
 
 def test_who_comes_back_says_so_and_tells_nothing_of_before(open_panel: Open, app: LiveApp) -> None:

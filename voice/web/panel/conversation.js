@@ -70,8 +70,10 @@ export class Conversation {
     /** The response each item is of. @type {Map<string, string>} */
     this.responses = new Map();
     this.screen = new ScreenLight();
-    /** Changes with each start and end: whoever waited in between sees it. */
+    /** Changes with each start, sleep and end: whoever waited in between sees it. */
     this.round = 0;
+    /** The round in which the microphone is being asked for to wake up; 0 for none. */
+    this.waking = 0;
   }
 
   get isOn() {
@@ -156,7 +158,12 @@ export class Conversation {
   }
 
   async wake() {
-    if (!(await this.openMicrophone(this.choices.deviceId))) return;
+    const { round } = this;
+    if (this.waking === round) return;
+    this.waking = round;
+    const isOpen = await this.openMicrophone(this.choices.deviceId);
+    if (this.waking === round) this.waking = 0;
+    if (!isOpen) return;
     void this.screen.keep(true);
     this.phase = "listening";
     if (this.connection) {
@@ -231,18 +238,21 @@ export class Conversation {
 
   // The microphone
 
-  /** @param {string} deviceId */
+  /** Whether it is open now. @param {string} deviceId */
   async openMicrophone(deviceId) {
+    const { round } = this;
     try {
       const stream = await openMicrophone(deviceId);
-      if (this.microphone) this.microphone.attach(stream);
-      // The conversation ended while the browser asked: nobody listens to it any more.
-      else stream.getTracks().forEach((track) => track.stop());
-      return this.microphone !== null;
+      if (this.microphone && round === this.round) {
+        this.microphone.attach(stream);
+        return true;
+      }
+      // The conversation ended or fell asleep while the browser asked: nobody listens to it any more.
+      stream.getTracks().forEach((track) => track.stop());
     } catch (error) {
-      this.explain(error);
-      return false;
+      if (round === this.round) this.explain(error);
     }
+    return false;
   }
 
   /** It was unplugged: there may be another. */
@@ -262,8 +272,10 @@ export class Conversation {
     this.view.changed();
     if (!isOver) return;
     this.stayAudible();
+    const stream = this.microphone?.stream;
     // The same stream may go on as if it were live, and be silent: iOS. One that is asked for anew is not.
     if (await this.openMicrophone(this.choices.deviceId)) this.view.recover();
+    else if (this.microphone?.stream === stream) this.microphone?.release();
     this.view.changed();
   }
 
@@ -378,6 +390,7 @@ export class Conversation {
   enter(phase) {
     this.phase = phase;
     if (phase === "asleep") {
+      if (this.status !== "asleep") this.round++;
       this.microphone?.release();
       void this.screen.keep(false);
       this.become("asleep");
