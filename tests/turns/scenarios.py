@@ -1128,9 +1128,10 @@ SCENARIOS = (
         replies=Replies(lasts_ms=9000),
     ),
     Scenario(
-        "a typed line takes the place of a reply that is thought of",
+        "what was said before a typed line is answered after it, when its words are known only then",
         (("speech", 1000, 2000), ("tell", 2800, ReplyJoined(1)), ("final", 3016, "Hello there.")),
-        ("open 1", "started 1", "stopped 1", "close 1", "@2816 release 1", "keep 1: Hello there."),
+        ("open 1", "started 1", "stopped 1", "close 1", "@2816 release 1", "keep 1: Hello there.",
+         "prepare 2 to 1", "release 2"),
     ),
     Scenario(
         "a typed line takes the place of a reply that was prepared",
@@ -1140,7 +1141,7 @@ SCENARIOS = (
         ),
         (
             "open 1", "started 1", "prepare 1 to 1: hello there", "stopped 1", "close 1", "@2816 drop 1",
-            "@2816 release 2", "keep 1: Hello there.",
+            "@2816 release 2", "keep 1: Hello there.", "prepare 3 to 1", "release 3",
         ),
     ),
     Scenario(

@@ -6,7 +6,7 @@ which ends the reply, or dropped. At its end a turn waits for its final transcri
 reply that is owed is released when nobody speaks and no final transcript is awaited: so what the user adds, before
 anything was heard of the reply, is answered together with what it is added to, and if it turns out to be nothing, the
 older words still get their reply. A reply that is made elsewhere, to a typed line, joins in as it begins and takes the
-place of all these; from then on it is one of them.
+place of all these; from then on it is one of them. Turns whose words it could not know get a reply of their own after it.
 
 What the one who carries the actions out promises:
 - Each utterance that was closed, and not dropped since, gets one `FinalTranscript` or `TranscriptFailed`.

@@ -190,7 +190,7 @@ class ReplyAsked:
 class ReplyJoined:
     """A reply that is made elsewhere begins, to a typed line or a recording: it is heard, held and cut like any other.
 
-    It takes the place of all replies that were under way or owed.
+    It takes the place of all replies that were under way or owed. Turns whose words are awaited yet are answered after it.
     """
 
     reply: int

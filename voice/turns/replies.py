@@ -153,17 +153,18 @@ def ask(state: State, number: int, answers: bool, do: Actions) -> State:
 
 
 def join(state: State, number: int, is_known: bool, do: Actions) -> State:
-    """A reply made elsewhere is the current one from now on. Who speaks as it begins is heard out first."""
+    """A reply made elsewhere is the current one from now on. Who speaks as it begins is heard out first.
+
+    What it answers has all words that are known, so nothing is owed to them; those that are awaited it cannot know.
+    """
     if state.reply is not None and state.reply.number == number and is_known:
         return replace(state, reply=replace(state.reply, answers=True))
     if number < state.next_reply:
         return state
     state = end_reply(state, do, by_voice=False)
-    awaited = tuple(replace(heard, wants_reply=False) for heard in state.awaited)
     do.append(ReleaseReply(number))
     state = replace(
         state,
-        awaited=awaited,
         reply=Reply(number, state.unanswered, released=True, answers=is_known),
         next_reply=number + 1,
         unanswered=None,
