@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
@@ -74,14 +74,22 @@ class Conversation:
         kept = _pair_calls([item.message for item in self.items[self._first :]])
         return [*self.opening, *_join_speakers([*kept, Message("user", said)])]
 
-    def remember(self, said: str, reply: str, name: str | None = None) -> None:
+    def remember(self, said: str, reply: str, name: str | None = None, known: Set[str] | None = None) -> None:
         """Add a finished exchange. One without any reply is not kept: a model must not answer it later.
 
-        `name`: of the reply's item.
+        `name`: of the reply's item. `known`: the items that the reply could know; what came since stands behind it.
         """
         if said and reply.strip():
-            self.add(Message("user", said))
-            self.add(Message("assistant", reply), name)
+            after = None
+            if known is not None:
+                after = next((item.id for item in reversed(self.items) if item.id in known), "")
+            asked = self.add(Message("user", said), after=after)
+            self.add(Message("assistant", reply), name, asked.id)
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The items that the next prompt could tell of: not what the user said and is not recognised yet."""
+        return frozenset(item.id for item in self.items if item.message != Message("user", ""))
 
     def add(self, message: Message, name: str | None = None, after: str | None = None) -> Item:
         """A new item, behind the item `after`; None: at the end, "": at the beginning.

@@ -313,6 +313,7 @@ class Session:
             raise BadInput("persona_too_long", limit=PERSONA_CHARACTERS)
         self.spoken = heard.language
         prompt = self.prompt(heard.text, heard.language, preferences.persona)
+        known = self.conversation.known
         self.add_line(Line("user", heard.text))
         line = self._reply_line = self.add_line(Line("assistant", ""))
         emit(heard)
@@ -323,7 +324,7 @@ class Session:
             finished = True
         finally:
             self.change_line(line, stopped=not finished, notes=self._notes)
-            self.conversation.remember(heard.text, self.lines[line].text, self._reply_item)
+            self.conversation.remember(heard.text, self.lines[line].text, self._reply_item, known)
 
     def prompt(
         self, said: str, language: str, persona: str, instructions: str | None = None

@@ -15,7 +15,7 @@ from tests.fakes import FakeChat, FakeSpeechToText, FakeTextToSpeech
 from tests.live.talk import BY_HAND, LONG, Talk, talking, tone, words
 from tests.virtual_time import VirtualTimeLoop
 from voice.audio import encode_wav
-from voice.engines import Transcript, Unavailable
+from voice.engines import Message, Transcript, Unavailable
 from voice.live import LiveLimits
 from voice.live.events import (
     IdleAsked,
@@ -290,3 +290,37 @@ async def test_who_listens_to_a_long_reply_to_a_typed_line_is_not_asked_whether_
         assert not talk.all(IdleAsked)
         await asyncio.sleep(5)
         assert talk.all(IdleAsked)
+
+
+async def test_what_was_said_before_a_typed_line_and_is_recognised_after_it_is_answered_too() -> None:
+    talk = Talk(FakeSpeechToText(delay=2.0), FakeChat(["Typed answer.", "Spoken answer."]))
+    async with talking(talk), anyio.create_task_group() as tasks:
+        await talk.say(1000)
+        await talk.pause(800)
+        tasks.start_soon(type_line, talk, "By the way")
+        await talk.pause(8000)
+    assert ends(talk) == [(1, "completed", False), (2, "completed", False)]
+    assert talk.messages == talk.lines
+    assert talk.lines == [
+        ("user", "By the way"),
+        ("assistant", "Typed answer."),
+        ("user", "Hello there."),
+        ("assistant", "Spoken answer."),
+    ]
+    assert talk.chat.prompts[1][-1] == Message("user", "Hello there.")
+
+
+async def test_what_is_said_while_a_typed_line_is_answered_stands_behind_it() -> None:
+    talk = Talk(chat=FakeChat([["Typed answer. ", 6.0, "More."], "Spoken answer."]))
+    async with talking(talk), anyio.create_task_group() as tasks:
+        await talk.say(1000)
+        tasks.start_soon(type_line, talk, "By the way")
+        await talk.say(1000)
+        await talk.pause(15000)
+    assert talk.messages == [
+        ("user", "By the way"),
+        ("assistant", "Typed answer. More."),
+        ("user", "Hello there."),
+        ("assistant", "Spoken answer."),
+    ]
+    assert talk.chat.prompts[1][-1] == Message("user", "Hello there.")
