@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,15 @@ from tests.fakes import FakeChat, FakeSpeechToText, FakeTextToSpeech
 from tests.live.talk import BY_HAND, LONG, Talk, talking, tone, words
 from tests.virtual_time import VirtualTimeLoop
 from voice.audio import encode_wav
-from voice.engines import Message, Transcript, Unavailable
+from voice.engines import (
+    PLAIN_REPLY,
+    Message,
+    ReplyOptions,
+    ReplyPiece,
+    Speech,
+    Transcript,
+    Unavailable,
+)
 from voice.live import LiveLimits
 from voice.live.events import (
     IdleAsked,
@@ -28,7 +36,7 @@ from voice.live.events import (
     ReplyStarted,
 )
 from voice.session import Preferences
-from voice.turns.events import Phase, TalkPressed, TalkReleased
+from voice.turns.events import Cancelled, Phase, Rules, TalkPressed, TalkReleased
 
 pytestmark = pytest.mark.anyio
 
@@ -324,3 +332,84 @@ async def test_what_is_said_while_a_typed_line_is_answered_stands_behind_it() ->
         ("assistant", "Spoken answer."),
     ]
     assert talk.chat.prompts[1][-1] == Message("user", "Hello there.")
+
+
+async def test_a_typed_reply_is_cut_where_it_was_heard_though_its_end_has_no_sound() -> None:
+    class SilentAtSmiles(FakeTextToSpeech):
+        async def speak(
+            self, phrases: AsyncIterator[str], voice: str, speed: float = 1.0
+        ) -> AsyncGenerator[Speech, None]:
+            number = -1
+            async for phrase in phrases:
+                number += 1
+                if phrase.isascii():
+                    yield Speech(tone(50 * len(phrase)), phrase, number=number)
+
+    ears = FakeSpeechToText([words(("What did you", 600), final="What did you just say?")])
+    async with typing(Talk(ears, FakeChat([f"{LONG} 안녕하세요.", "Well."]), SilentAtSmiles())) as talk:
+        await talk.pause(1000)
+        await talk.say(1500)
+        await talk.pause(5000)
+    assert talk.messages[1] == talk.lines[1] == ("assistant", "This is the first sentence")
+
+
+class SlowToClose(FakeChat):
+    """Takes three seconds to let go of its first reply."""
+
+    async def reply(
+        self, prompt: Sequence[Message], options: ReplyOptions = PLAIN_REPLY
+    ) -> AsyncGenerator[ReplyPiece, None]:
+        is_first = not self.prompts
+        try:
+            async for piece in super().reply(prompt, options):
+                yield piece
+        finally:
+            if is_first:
+                with anyio.CancelScope(shield=True):
+                    await asyncio.sleep(3)
+
+
+@pytest.mark.parametrize("written", ["", "Writing"])
+async def test_a_typed_line_is_in_the_prompt_of_the_owed_reply_though_an_engine_is_slow_to_close(
+    written: str,
+) -> None:
+    ears = FakeSpeechToText([Transcript("", final=True)])
+    chat = SlowToClose([[written, 60.0, " on."], "Here it is."])
+    async with typing(Talk(ears, chat)) as talk:
+        await talk.pause(500)
+        await talk.say(1000)
+        await talk.pause(9000)
+    assert chat.prompts[1][-1] == Message("user", "Tell me a story.")
+    assert talk.messages == [("user", "Tell me a story."), ("assistant", "Here it is.")]
+
+
+@pytest.mark.parametrize("pieces", [["Writing", 60.0, " on."], ["Written."]])
+async def test_a_typed_line_that_is_stopped_before_anything_is_heard_is_forgotten(
+    pieces: list[str | float],
+) -> None:
+    async with typing(Talk(chat=FakeChat([pieces]), voice=FakeTextToSpeech(delay=5.0))) as talk:
+        await talk.pause(500)
+        talk.live.tell(Cancelled())
+        await talk.pause(500)
+    assert not talk.messages
+    assert talk.lines == [("user", "Tell me a story.")]
+
+
+async def test_a_written_reply_that_is_still_heard_when_the_conversation_ends_is_cut_there() -> None:
+    talk = Talk(chat=FakeChat([LONG]))
+    async with anyio.create_task_group() as tasks, talking(talk):
+        tasks.start_soon(type_line, talk)
+        await talk.pause(1500)
+    assert talk.messages == talk.lines == [("user", "Tell me a story."), ("assistant", talk.lines[1][1])]
+    assert 0 < len(talk.lines[1][1]) < len(LONG)
+    assert talk.session.lines[1].stopped
+
+
+async def test_speech_that_may_not_interrupt_does_not_end_the_reply_to_a_typed_line() -> None:
+    rules = Rules(silence_ms=500, interrupts=False)
+    async with typing(Talk(rules=rules, chat=FakeChat([[LONG, 2.0, " And on."], "Second."]))) as talk:
+        await talk.pause(1000)
+        await talk.say(1500)
+        await talk.pause(15000)
+    assert ends(talk)[0] == (1, "completed", False)
+    assert talk.lines[1] == ("assistant", f"{LONG} And on.")

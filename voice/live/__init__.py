@@ -273,7 +273,8 @@ class LiveSession:
     def _carry_out(self, action: Action) -> None:
         match action:
             case TellSpeechStarted():
-                if self._session.is_busy:
+                rules = self._state.rules
+                if self._session.is_busy and (rules.interrupts or not rules.hands_free):
                     self._session.cancel()  # also a turn from before this conversation
                 self._hearing.carry_out(action)
             case OpenUtterance() | CloseUtterance() | DropUtterance() | KeepUtterance():

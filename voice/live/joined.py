@@ -30,6 +30,8 @@ class JoinedReply(Reply):
         self.aloud, self.mute = True, False
         self.said = ""
         """What it answers; "" as long as that is not known."""
+        self.asked_item = ""
+        """Where that stands already, though the session has not written it down."""
         self.failed = False
         self.is_written = False
         """Whether the session has written it down, and will no more."""
@@ -75,8 +77,8 @@ class JoinedReply(Reply):
         self.is_written = True
         if self._stopped:
             return
-        # Phrases without sound are there to be read.
-        self.mute = self.mute or self._phrases > self._phrases_with_sound
+        # What its voice failed to say is there to be read; what has no sound, as a smile, is no failure.
+        self.mute = self.failed and self._phrases > self._phrases_with_sound
         self.spoken.finish()
         self.ended = True
         self._tell(ReplyFailed(self.number) if self.failed else ReplyEnded(self.number))

@@ -100,10 +100,7 @@ class Replying:
         elif isinstance(event, (Finished, Stopped)):
             self._joined = None
             if reply.cut_ms is not None:
-                if reply.interrupted and reply.said and not reply.text.strip():
-                    # Not a word of it was written, so the session forgets the line; but it is to be answered yet.
-                    self._session.conversation.add(Message("user", reply.said))
-                self.cut_text(reply, reply.cut_ms)
+                self._settle(reply, reply.cut_ms)
             elif reply is self.current and isinstance(event, Stopped):
                 self._tell(Cancelled())
 
@@ -201,7 +198,9 @@ class Replying:
         """The conversation ends, and with it whatever is being said."""
         for reply in self._replies.values():
             if isinstance(reply, JoinedReply):
-                continue  # the session goes on with it
+                if reply is self.current and reply.is_written:
+                    self._stop(reply)
+                continue  # else the session goes on with it
             if reply is self.current:
                 self._stop(reply)
             reply.stop()
@@ -278,8 +277,9 @@ class Replying:
 
     def _cut(self, reply: Reply, interrupted: bool) -> None:
         if isinstance(reply, JoinedReply):
-            reply.interrupted = interrupted
-        self._stop(reply)
+            self._cut_joined(reply, interrupted)
+        else:
+            self._stop(reply)
         if interrupted:
             reply.clock.mark("interrupted", anyio.current_time())
             if reply.told_times:
@@ -288,6 +288,29 @@ class Replying:
             self._emit(ReplyCut(reply.number))
         else:
             self._emit(ReplyDone(reply.number, "cancelled", interrupted, usage=reply.usage))
+
+    def _cut_joined(self, reply: JoinedReply, interrupted: bool) -> None:
+        reply.interrupted = interrupted
+        ms = reply.played_ms
+        if reply.is_written:
+            reply.stop()
+            self._settle(reply, ms)
+        else:
+            self._stop(reply)
+            if interrupted and reply.said and not reply.heard(ms):
+                # It is to be answered yet, maybe before the session's turn has come to its end.
+                reply.asked_item = self._session.conversation.add(Message("user", reply.said)).id
+        if reply is self.current:
+            self.current = None
+
+    def _settle(self, reply: JoinedReply, ms: float) -> None:
+        """The session has written down what it will of this reply: keep what was heard, and what that answers."""
+        conversation = self._session.conversation
+        asked = conversation.before(reply.item) if conversation.find(reply.item) else None
+        if asked is not None:
+            self._record.withdraw(reply.asked_item)  # it stands there twice
+        if not self.cut_text(reply, ms) and not reply.interrupted and asked is not None:
+            self._record.withdraw(asked)  # stopped before it was heard: a model must not answer it later
 
     def _stop(self, reply: Reply) -> None:
         reply.stop()
