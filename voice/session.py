@@ -142,12 +142,20 @@ class Session:
         self._player: Watcher | None = None
         self._turn: asyncio.Task[None] | None = None
         self._turn_number = 0
+        self._so_far: list[Began | TurnEvent] = []
+        """What was told of the last turn, its sound apart."""
 
     def watch(self, watcher: Watcher, *, plays: bool = False) -> None:
         """`plays`: it lets the user hear replies while they are being made."""
         self._watchers.append(watcher)
         if plays:
             self._player = watcher
+
+    def tell_so_far(self, watcher: Watcher) -> None:
+        """Who comes to a turn that is under way is told how it has gone; of its sound only what is to come is heard."""
+        if self.is_busy:
+            for event in tuple(self._so_far):
+                watcher.see_turn(event)
 
     def unwatch(self, watcher: Watcher) -> None:
         self._watchers.remove(watcher)
@@ -377,6 +385,12 @@ class Session:
         emit(Failed(error))
 
     def _show_turn(self, event: Began | TurnEvent) -> None:
+        if isinstance(event, Began):
+            self._so_far.clear()
+        if isinstance(event, ReplyGrew) and self._so_far and isinstance(self._so_far[-1], ReplyGrew):
+            self._so_far.pop()  # it was the beginning of this one
+        if not isinstance(event, Spoke):
+            self._so_far.append(event)
         for watcher in tuple(self._watchers):
             watcher.see_turn(event)
 

@@ -413,3 +413,35 @@ async def test_speech_that_may_not_interrupt_does_not_end_the_reply_to_a_typed_l
         await talk.pause(15000)
     assert ends(talk)[0] == (1, "completed", False)
     assert talk.lines[1] == ("assistant", f"{LONG} And on.")
+
+
+async def test_a_typed_reply_under_way_is_heard_from_where_the_live_conversation_begins() -> None:
+    talk = Talk(chat=FakeChat([[LONG, 3.0, " The end."]]))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(type_line, talk)
+        await asyncio.sleep(1)
+        async with talking(talk):
+            await talk.pause(6000)
+            assert not talk.live.is_replying
+    assert [event.joined for event in talk.all(ReplyStarted)] == [True]
+    assert "The end." in [event.speech.phrase for event in talk.all(ReplySpoke)]
+    assert ends(talk) == [(1, "completed", False)]
+    assert talk.transcript == f"{LONG} The end."
+    assert talk.messages == talk.lines == [("user", "Tell me a story."), ("assistant", f"{LONG} The end.")]
+
+
+async def test_a_typed_reply_that_was_joined_late_is_cut_like_any_other() -> None:
+    ears = FakeSpeechToText([words(("What did you", 600), final="What did you just say?")])
+    talk = Talk(ears, FakeChat([[LONG, 1.0, f" {LONG}", 60.0, " Never."], "Well."]))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(type_line, talk)
+        await asyncio.sleep(0.5)
+        async with talking(talk):
+            await talk.pause(2000)
+            await talk.say(1500)
+            await talk.pause(3000)
+    cut = talk.lines[1][1]
+    assert cut.startswith(f"{LONG} This is")
+    assert len(cut) < 2 * len(LONG)
+    assert talk.lines == talk.messages
+    assert talk.lines[2:] == [("user", "What did you just say?"), ("assistant", "Well.")]

@@ -119,6 +119,7 @@ class LiveSession:
                 try:
                     tasks.start_soon(self._ear.listen, self.tell, self._hearing.feed)
                     self._take_steps()
+                    self._session.tell_so_far(self)
                     await self._keep_time()
                 finally:
                     self._is_over = True
