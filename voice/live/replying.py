@@ -198,9 +198,10 @@ class Replying:
         """The conversation ends, and with it whatever is being said."""
         for reply in self._replies.values():
             if isinstance(reply, JoinedReply):
-                if reply is self.current and reply.is_written:
+                # What nobody has heard of yet is read; what is still being written, the session goes on with.
+                if reply is self.current and reply.is_written and reply.heard(reply.played_ms):
                     self._stop(reply)
-                continue  # else the session goes on with it
+                continue
             if reply is self.current:
                 self._stop(reply)
             reply.stop()
