@@ -90,7 +90,8 @@ def serve(settings: Settings, engines: Engines) -> int:
     preferences = Preferences(language=language, persona=settings.persona)
     figures = Figures(find_trace())
     tickets = Tickets()
-    page = build_page(engines, limits, preferences, tickets, figures)
+    patience = Patience(settings.turn_patience)
+    page = build_page(engines, limits, preferences, tickets, figures, patience)
     bounds = Bounds(
         settings.live_session_seconds,
         settings.live_sessions,
@@ -98,7 +99,7 @@ def serve(settings: Settings, engines: Engines) -> int:
         settings.idle_seconds,
     )
     rules = Rules(
-        patience=Patience(settings.turn_patience),
+        patience=patience,
         eager=settings.eager_replies,
         scores_pauses=engines.end_of_turn is not None,
     )

@@ -158,6 +158,34 @@ def test_a_reply_that_is_held_before_it_begins_waits_and_no_other_does(run: Run,
     assert found == {"held": [0, loud], "other": [loud, loud]}
 
 
+def test_a_reply_that_is_cut_and_then_told_to_be_over_is_cut_once_where_it_was_heard(
+    run: Run, app: LiveApp
+) -> None:
+    cuts = run(f"""
+        const {{ Playback }} = await load("playback");
+        const {{ encodeBase64 }} = await load("pcm");
+        const context = new OfflineAudioContext(1, 48000, 48000);
+        await context.audioWorklet.addModule("{app.address}/kaiwa/{VERSION}/playback-worklet.js");
+        const cuts = [];
+        const playback = new Playback(context, {{ played() {{}}, cut: (items) => cuts.push(...items) }});
+        playback.add("reply", encodeBase64(Int16Array.from({{ length: 24000 }}, () => 8000).buffer));
+        const cut = context.suspend(0.5).then(async () => {{
+          // As when speech_started, output_audio.done and response.done come in one burst.
+          playback.clear();
+          playback.end("reply");
+          playback.clear();
+          await new Promise((done) => setTimeout(done, 50));
+          await context.resume();
+        }});
+        await context.startRendering();
+        await cut;
+        await new Promise((done) => setTimeout(done, 50));
+        return cuts;
+    """)
+    assert [cut["item"] for cut in cuts] == ["reply"]
+    assert 400 < cuts[0]["ms"] < 520
+
+
 def test_words_are_joined_as_their_language_writes_them(run: Run) -> None:
     found = run("""
         const { joinWords } = await load("captions");

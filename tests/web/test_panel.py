@@ -9,7 +9,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from voice import texts
-from voice.web.panel import FOLDER, FOREVER, SCRIPTS, VERSION, script_route
+from voice.turns.events import Patience
+from voice.web.panel import FOLDER, FOREVER, SCRIPTS, VERSION, make_panel, script_route
 
 CODE = "".join(path.read_text("utf-8") for path in [*SCRIPTS.values(), FOLDER / "template.html"])
 
@@ -50,3 +51,8 @@ def test_every_text_that_the_panel_shows_is_there() -> None:
 
 def test_no_script_writes_markup() -> None:
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", CODE)
+
+
+def test_the_panel_starts_with_the_patience_that_the_server_was_given() -> None:
+    assert make_panel(Patience.QUICK).props["patience"] == "quick"
+    assert "props.patience" in SCRIPTS["panel.js"].read_text("utf-8")

@@ -7,6 +7,7 @@ import gradio as gr
 from voice import texts
 from voice.engines import Engines
 from voice.session import Limits, Preferences
+from voice.turns.events import Patience
 from voice.web.engine_board import make_engine_board
 from voice.web.figures import Figures
 from voice.web.page_events import PageEvents
@@ -47,6 +48,7 @@ def build_page(
     defaults: Preferences,
     tickets: Tickets | None = None,
     figures: Figures | None = None,
+    patience: Patience = Patience.BALANCED,
 ) -> gr.Blocks:
     """The page, to be launched by `serving.launch`. `tickets`: where the live panel gets its own from."""
     events = PageEvents(engines, limits, defaults, tickets or Tickets(), figures or Figures())
@@ -61,7 +63,7 @@ def build_page(
         gr.HTML(HEADER)
         with gr.Row(elem_id="main"):
             with gr.Column(scale=3, min_width=320, elem_id="talk"):
-                panel = make_panel()
+                panel = make_panel(patience)
                 transcript = gr.Chatbot(
                     elem_id="transcript",
                     label=I18N("transcript"),

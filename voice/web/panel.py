@@ -11,6 +11,7 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from voice import texts
+from voice.turns.events import Patience
 
 FOLDER = Path(__file__).parent / "panel"
 SCRIPTS = {path.name: path for path in FOLDER.glob("*.js")}
@@ -19,14 +20,15 @@ VERSION = hashlib.sha256(b"".join(path.read_bytes() for _, path in sorted(SCRIPT
 FOREVER = "public, max-age=31536000, immutable"
 
 
-def make_panel() -> gr.HTML:
-    """Shows nothing but itself until its `ticket` is set.
+def make_panel(patience: Patience) -> gr.HTML:
+    """`patience`: with those who chose none. Shows nothing but itself until its `ticket` is set.
 
     Its event `transcript` has new messages for a `gr.Chatbot`; by `renew` it asks for another ticket.
     """
     return gr.HTML(
         None,
         ticket="",
+        patience=patience.value,
         script=f"kaiwa/{VERSION}/panel.js",
         words={language: dict(texts.words_of(language).panel) for language in texts.INTERFACE},
         html_template=(FOLDER / "template.html").read_text("utf-8"),

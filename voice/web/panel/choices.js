@@ -10,12 +10,12 @@ const KEY = "kaiwa.live";
 /** @type {Choices} */
 const USUAL = { mode: "hands_free", patience: "balanced", deviceId: "" };
 
-/** What was chosen on this device the last time. @returns {Choices} */
-export function readChoices() {
+/** What was chosen on this device the last time. @param {Partial<Choices>} usual  of this server @returns {Choices} */
+export function readChoices(usual) {
   try {
-    return { ...USUAL, ...JSON.parse(localStorage.getItem(KEY) ?? "{}") };
+    return { ...USUAL, ...usual, ...JSON.parse(localStorage.getItem(KEY) ?? "{}") };
   } catch {
-    return { ...USUAL };
+    return { ...USUAL, ...usual };
   }
 }
 

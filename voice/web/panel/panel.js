@@ -22,7 +22,7 @@ const TAKEN = "input, textarea, select, button, summary, a, audio, video, [conte
 /**
  * @typedef {object} Host  What Gradio gives to the component.
  * @property {HTMLElement} element
- * @property {Record<string, any>} props  `ticket`, `words` by language, and the transcript in `value`.
+ * @property {Record<string, any>} props  `ticket`, `words` by language, the server's usual `patience`, and the transcript in `value`.
  * @property {() => void} transcribed  Tells Gradio that `props.value` has a new transcript.
  * @property {() => void} renew  Asks Gradio for another `ticket`.
  * @property {(prop: string, changed: () => void) => void} watch
@@ -43,7 +43,7 @@ class Panel {
     this.say = makeSay(props.words);
     label(element, this.say);
     this.diagnostics = new Diagnostics();
-    this.choices = readChoices();
+    this.choices = readChoices({ patience: props.patience });
     const files = new URL(".", import.meta.url);
     this.conversation = new Conversation(host.base, files, this.say, this.choices, this.diagnostics);
     this.conversation.view = this;

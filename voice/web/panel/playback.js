@@ -75,7 +75,8 @@ export class Playback {
 
   /** No more of an item comes. @param {string} item */
   end(item) {
-    if (!this.items.has(item)) return;
+    // What was dropped has no end: the worklet would take the rest of its sound for a new beginning.
+    if (!this.items.has(item) || this.over.has(item)) return;
     if (this.resampling === item) {
       const rest = new Float32Array(this.resampler.room(this.resampler.half));
       this.post(item, rest.slice(0, this.resampler.flush(rest)));
