@@ -118,6 +118,7 @@ def test_a_reply_that_is_held_goes_on_where_it_was(run: Run, app: LiveApp) -> No
           await context.resume();
         }};
         const steps = Promise.all([at(0.4, "hold"), at(0.8, "resume")]);
+        await new Promise((done) => setTimeout(done, 100)); // for the messages to arrive
         const sound = (await context.startRendering()).getChannelData(0);
         await steps;
         await new Promise((done) => setTimeout(done, 50));
@@ -148,6 +149,7 @@ def test_a_reply_that_is_held_before_it_begins_waits_and_no_other_does(run: Run,
             await new Promise((done) => setTimeout(done, 50));
             await context.resume();
           }});
+          await new Promise((done) => setTimeout(done, 100)); // for the messages to arrive
           const sound = (await context.startRendering()).getChannelData(0);
           await resumed;
           return [sound[0.4 * 48000], sound[0.8 * 48000]];
@@ -177,6 +179,7 @@ def test_a_reply_that_is_cut_and_then_told_to_be_over_is_cut_once_where_it_was_h
           await new Promise((done) => setTimeout(done, 50));
           await context.resume();
         }});
+        await new Promise((done) => setTimeout(done, 100)); // for the messages to arrive
         await context.startRendering();
         await cut;
         await new Promise((done) => setTimeout(done, 50));
