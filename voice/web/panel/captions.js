@@ -106,8 +106,8 @@ export class Captions {
       const text = this.words.slice(0, due).reduce((text, word) => joinWords(text, word.text), "");
       if (this.spoken.textContent !== text) this.spoken.textContent = text;
     }
-    // The last line stays in sight.
-    this.spoken.scrollTop = this.spoken.scrollHeight;
+    // The last lines stay in sight; a longer reply leaves the user's words fewer.
+    for (const words of [this.heard, this.spoken]) words.scrollTop = words.scrollHeight;
   }
 
   clear() {
