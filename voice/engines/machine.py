@@ -93,7 +93,5 @@ class Machine:
         file = fetch(SMART_TURN, self._settings.models_dir, self._progress) / SMART_TURN.files[0].name
         try:
             return SmartTurn(file)
-        except (
-            Exception
-        ) as exc:  # onnxruntime has a type of its own for each way in which a file can be damaged
+        except Exception as exc:  # each way in which a file is damaged has a type of its own
             raise Unavailable("smart_turn_broken", file=str(file)) from exc
