@@ -11,7 +11,8 @@ import numpy as np
 
 from bench.utterances import Utterance
 from voice.engines import EngineError
-from voice.session_events import Failed, Heard, PhraseReady, ReplyGrew, Spoke, TurnEvent
+from voice.session_events import Failed, Heard, ReplyGrew, Spoke, TurnEvent
+from voice.speaking import PhraseSent
 
 MOMENTS = ("transcript", "first token", "first phrase", "first PCM", "whole text", "whole reply")
 """What happens in a turn, each timed from the recording's end. The whole reply is its text and its sound."""
@@ -88,7 +89,7 @@ async def time_turn(
                     moments.setdefault("first token", now)
                     moments["whole text"] = now
                     tokens += 1
-                case PhraseReady(phrase):
+                case PhraseSent(phrase):
                     moments.setdefault("first phrase", now)
                     first_phrase = first_phrase or phrase
                     ready.append(now)

@@ -28,7 +28,8 @@ from tests.fakes import FakeChat, FakeTextToSpeech, fake_engines
 from voice.audio import Pcm
 from voice.engines import Speech, Unavailable
 from voice.session import Limits, Preferences, Session
-from voice.session_events import Finished, Heard, PhraseReady, Recognising, ReplyGrew, Spoke, TurnEvent
+from voice.session_events import Finished, Heard, Recognising, ReplyGrew, Spoke, TurnEvent
+from voice.speaking import PhraseSent
 
 pytestmark = pytest.mark.anyio
 
@@ -48,10 +49,10 @@ async def test_each_moment_is_when_its_event_came() -> None:
         Heard("Hi.", "en"),
         ReplyGrew("Hello."),
         ReplyGrew("Hello. Bye"),
-        PhraseReady("Hello."),
+        PhraseSent("Hello."),
         ReplyGrew("Hello. Bye."),
         Spoke(Speech(SECOND, "Hello.")),
-        PhraseReady("Bye."),
+        PhraseSent("Bye."),
         Spoke(Speech(SECOND, "Bye.", number=1)),
         Finished(),
     )
@@ -72,8 +73,8 @@ async def test_the_voice_is_charged_only_while_it_has_something_to_say() -> None
     turn = scripted(
         Heard("Hi.", "en"),
         ReplyGrew("One. Two."),
-        PhraseReady("One."),  # 3 s
-        PhraseReady("Two."),  # 4 s, while the voice is still at the first
+        PhraseSent("One."),  # 3 s
+        PhraseSent("Two."),  # 4 s, while the voice is still at the first
         Spoke(Speech(SECOND, "One.")),  # 5 s
         Spoke(Speech(SECOND, "Two.", number=1)),  # 6 s
     )

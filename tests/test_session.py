@@ -22,7 +22,6 @@ from voice.session_events import (
     Failed,
     Finished,
     Heard,
-    PhraseReady,
     Recognising,
     Replied,
     ReplyGrew,
@@ -30,6 +29,7 @@ from voice.session_events import (
     Stopped,
     TurnEvent,
 )
+from voice.speaking import PhraseSent
 
 pytestmark = pytest.mark.anyio
 
@@ -62,7 +62,7 @@ async def test_a_line_of_text_is_answered_in_writing_and_in_sound() -> None:
     events = await read(session.answer_text("Hello", USUAL))
     assert events[0] == Heard("Hello", "en")
     assert ReplyGrew("You said: Hello") in events
-    assert [event.phrase for event in events if isinstance(event, PhraseReady)] == ["You said: Hello"]
+    assert [event.phrase for event in events if isinstance(event, PhraseSent)] == ["You said: Hello"]
     assert sum(event.speech.pcm.seconds for event in events if isinstance(event, Spoke)) > 0
     assert events[-1] == Finished()
     assert [(line.role, line.text) for line in session.lines] == [

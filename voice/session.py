@@ -42,8 +42,6 @@ from voice.session_events import (
     Finished,
     Heard,
     Noted,
-    PhraseBegan,
-    PhraseReady,
     Recognising,
     Replied,
     ReplyGrew,
@@ -363,10 +361,8 @@ class Session:
                 if not text.strip():
                     raise Unavailable("chat_said_nothing")
                 emit(Replied(text))
-            case PhraseSent(phrase):
-                emit(PhraseReady(phrase))
-            case PhraseBegun(phrase):
-                emit(PhraseBegan(phrase))
+            case PhraseSent() | PhraseBegun():
+                emit(event)
             case Speech():
                 emit(Spoke(event))
             case ChatFailed(error) | VoiceFailed(error):

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from voice.engines import EngineError, Speech
 from voice.engines.failover import Switch
+from voice.speaking import PhraseBegun, PhraseSent
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +53,6 @@ class Noted:
 
 
 @dataclass(frozen=True, slots=True)
-class PhraseReady:
-    """A phrase of the reply is on its way to the voice."""
-
-    phrase: str
-
-
-@dataclass(frozen=True, slots=True)
-class PhraseBegan:
-    """The text of a phrase, right ahead of its sound; late where it got none."""
-
-    phrase: str
-
-
-@dataclass(frozen=True, slots=True)
 class Spoke:
     """A piece of the reply's sound, in playing order."""
 
@@ -94,8 +81,8 @@ TurnEvent: TypeAlias = (
     | Heard
     | ReplyGrew
     | Replied
-    | PhraseReady
-    | PhraseBegan
+    | PhraseSent
+    | PhraseBegun
     | Spoke
     | Noted
     | Failed

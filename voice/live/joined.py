@@ -8,7 +8,7 @@ from typing import Literal
 from voice.live.events import ReplyCalled, ReplySpoke, ReplyWrote
 from voice.live.reply import Reply
 from voice.session import Session
-from voice.session_events import Failed, Finished, Heard, PhraseBegan, ReplyGrew, Spoke, Stopped, TurnEvent
+from voice.session_events import Failed, Finished, Heard, ReplyGrew, Spoke, Stopped, TurnEvent
 from voice.speaking import PhraseBegun
 from voice.turns.events import ReplyEnded, ReplyFailed, ReplyReady
 
@@ -53,9 +53,9 @@ class JoinedReply(Reply):
                 self.said = text
             case ReplyGrew(text=text):
                 self.text = text
-            case PhraseBegan(phrase=phrase):
+            case PhraseBegun():
                 self._phrases += 1
-                self._take(PhraseBegun(phrase))
+                self._take(event)
             case Spoke(speech=speech):
                 self._phrases_with_sound = speech.number + 1
                 self._take(speech)

@@ -23,8 +23,6 @@ from voice.session_events import (
     Finished,
     Heard,
     Noted,
-    PhraseBegan,
-    PhraseReady,
     Recognising,
     Replied,
     ReplyGrew,
@@ -32,6 +30,7 @@ from voice.session_events import (
     Stopped,
     TurnEvent,
 )
+from voice.speaking import PhraseBegun, PhraseSent
 from voice.web.engine_board import show_engines
 from voice.web.figures import Figures
 from voice.web.status import show_phase, show_problem
@@ -250,7 +249,7 @@ async def follow(session: Session, turn: AsyncGenerator[TurnEvent, None]) -> Asy
                     yield show(show_phase("thinking", language), message="")
                 case ReplyGrew():
                     yield show(show_phase("writing", language))
-                case PhraseReady() | PhraseBegan() | Replied() | Noted():
+                case PhraseSent() | PhraseBegun() | Replied() | Noted():
                     pass
                 case Spoke(speech):
                     sound.append(speech.pcm)
