@@ -16,6 +16,8 @@ class Record:
         self._session = session
         self._lines: dict[str, int] = {}
         """By item."""
+        self._session_writes = ""
+        """An item that is not this record's to write."""
         self._is_removing = False
 
     def open_utterance(self, item: str) -> None:
@@ -30,16 +32,22 @@ class Record:
 
     def open_reply(self, item: str, text: str) -> None:
         """Its item exists from now on, its line as soon as there are words."""
+        if item == self._session_writes:
+            return
         self._session.conversation.add(Message("assistant", ""), item)
         self.write_reply(item, text)
 
-    def join_reply(self, item: str, line: int) -> None:
-        """The session itself writes it, on that line."""
+    def leave_to_session(self, item: str) -> None:
+        """The session itself writes this reply from its beginning to its end; it can only be cut here, once that has come."""
+        self._session_writes = item
+
+    def find_reply(self, item: str, line: int) -> None:
+        """On which line the session writes it."""
         self._lines[item] = line
 
     def write_reply(self, item: str, text: str) -> None:
         """All of it so far."""
-        if text.strip():
+        if text.strip() and item != self._session_writes:
             self._write_item(item, Message("assistant", text))
             self._write_line(item, Line("assistant", text))
 
@@ -54,6 +62,8 @@ class Record:
         breaks_off: bool = False,
     ) -> None:
         """One without a word leaves nothing but the line of its error."""
+        if item == self._session_writes:
+            return
         found = self._session.conversation.find(item)
         if breaks_off and item in self._lines:
             self._change_line(item, text=self._session.lines[self._lines[item]].text + "…")

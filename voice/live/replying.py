@@ -85,6 +85,7 @@ class Replying:
 
     def join(self, number: int, item: str) -> None:
         """A reply of that number will be released that the session makes, to a typed line or a recording."""
+        self._record.leave_to_session(item)
         self._joined = JoinedReply(number, item, self._session, self._tell, self._pass_on)
         self._replies[number] = self._joined
 
@@ -95,7 +96,7 @@ class Replying:
             return
         reply.follow(event)
         if isinstance(event, Heard):
-            self._record.join_reply(reply.item, self._session.reply_line)
+            self._record.find_reply(reply.item, self._session.reply_line)
             self._tell(ReplyJoined(reply.number))
         elif isinstance(event, (Finished, Stopped)):
             self._joined = None
@@ -128,11 +129,10 @@ class Replying:
         reply = self._replies.get(number)
         if reply is None or reply is not self.current:
             return  # it is told when it is released
-        if not isinstance(reply, JoinedReply):
-            self._record.write_reply(reply.item, reply.text)
-            self._record.end_reply(
-                reply.item, reply.error, reply.notes, breaks_off=reply.incomplete == "max_output_tokens"
-            )
+        self._record.write_reply(reply.item, reply.text)
+        self._record.end_reply(
+            reply.item, reply.error, reply.notes, breaks_off=reply.incomplete == "max_output_tokens"
+        )
         said = self._hearing.find(reply.turn)
         if reply.error and said and not reply.text.strip() and not reply.calls:
             # As after a turn by keyboard: a model must not answer it later, a filter not stop at it for ever.
@@ -250,10 +250,8 @@ class Replying:
     def _release(self, reply: Reply) -> None:
         self.current = reply
         self._wishes.pop(reply.number, None)
-        is_joined = isinstance(reply, JoinedReply)
-        if not is_joined:
-            self._record.open_reply(reply.item, reply.text)
-        self._emit(ReplyStarted(reply.number, reply.item, reply.turn, is_joined))
+        self._record.open_reply(reply.item, reply.text)
+        self._emit(ReplyStarted(reply.number, reply.item, reply.turn, isinstance(reply, JoinedReply)))
         for switch in reply.notes:
             self._emit(Noted(switch))
         reply.release()
@@ -269,7 +267,7 @@ class Replying:
     def _pass_on(self, reply: Reply, event: ReplyWrote | ReplySpoke | ReplyCalled) -> None:
         if isinstance(event, ReplyCalled):
             self._record.add_call(event.item, event.call)
-        elif isinstance(event, ReplyWrote) and not isinstance(reply, JoinedReply):
+        elif isinstance(event, ReplyWrote):
             self._record.write_reply(reply.item, reply.text)
         self._emit(event)
         if not reply.told_times and (reply.mute or isinstance(event, ReplySpoke)):
