@@ -90,7 +90,7 @@ class Ear:
     def listens(self, wanted: bool) -> None:
         if wanted and not self._listens:
             self._take_up()
-            self.listened_ms = self.kept_ms if self._heard == 0 else self._end // SAMPLES_A_MS
+            self.listened_ms = self.kept_ms if self._heard == 0 else self.taken_up_ms
             self._activity = None
         self._listens = wanted
 
@@ -109,7 +109,7 @@ class Ear:
         # The silence that ends a turn is counted frame by frame.
         piece_ms = FRAME_MS if self.awaits_end and not self._is_speech else PIECE_MS
         changes = self._loudness.changes(pcm)
-        if changes or self._pace.is_fine or self._untouched_ms >= piece_ms:
+        if changes or self._pace.few_talk or self._untouched_ms >= piece_ms:
             self._take_up()
             self._forget()
             self._news.set()

@@ -32,8 +32,8 @@ class Pace:
         self._conversations = 0
 
     @property
-    def is_fine(self) -> bool:
-        """Whether each piece is taken up as it comes."""
+    def few_talk(self) -> bool:
+        """Whether each piece can be taken up as it comes."""
         return self._conversations <= self._few
 
     @contextmanager
