@@ -290,10 +290,10 @@ class Panel {
   }
 
   nameHint() {
-    const { status, pushes } = this.conversation;
+    const { status, pushes, muted } = this.conversation;
     if (status === "off") return "hint_off";
     if (status === "asleep") return "hint_asleep";
-    if (status !== "live") return "";
+    if (status !== "live" || muted) return "";
     return pushes ? "hint_push" : "hint_live";
   }
 
