@@ -26,7 +26,8 @@ from tests.emulators.azure_speech import (
 )
 from tests.engines.azure_engines import FAR_TOO_LONG, ears, mouth, speak, transcribe
 from voice.engines import NotConfigured, Rejected, Unavailable
-from voice.engines.azure_connection import Pool, SpeechResource
+from voice.engines.azure_connection import SpeechResource
+from voice.engines.azure_pool import Pool
 from voice.engines.azure_recognition import AzureSpeechToText
 from voice.engines.azure_synthesis import AzureTextToSpeech
 
@@ -196,6 +197,28 @@ async def test_what_a_rush_left_is_given_back_when_nobody_talks_any_more() -> No
             await anyio.sleep(0.05)
     await pool.close()
     assert all(item.released.is_set() for item in made)
+
+
+async def test_whoever_puts_back_at_the_same_moment_leaves_no_thread_behind() -> None:
+    for _ in range(20):
+        pool: Pool[str, Rested] = Pool(lambda _kind, _lost: Rested(), idle_at_most=1)
+        items = [await pool.take("") for _ in range(12)]
+        together = threading.Barrier(len(items))
+
+        def put_back(
+            item: Rested, pool: Pool[str, Rested] = pool, moment: threading.Barrier = together
+        ) -> None:
+            moment.wait()
+            pool.put_back("", item)
+
+        people = [threading.Thread(target=put_back, args=(item,)) for item in items]
+        for person in people:
+            person.start()
+        for person in people:
+            person.join()
+        await pool.close()
+    await anyio.sleep(0.1)  # a timer that was cancelled ends in a thread of its own
+    assert not [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
 
 
 LEAVING = """

@@ -12,7 +12,7 @@ import azure.cognitiveservices.speech as sdk
 
 from voice.audio import SPEECH_RATE
 from voice.engines import EngineError
-from voice.engines.azure_connection import cut_off
+from voice.engines.azure_pool import cut_off
 from voice.engines.azure_voices import language_of_tag
 
 TICKS = 10_000

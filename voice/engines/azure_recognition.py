@@ -12,7 +12,8 @@ import azure.cognitiveservices.speech as sdk
 
 from voice.audio import SPEECH_RATE, Pcm
 from voice.engines import EngineError, Transcript, Unavailable
-from voice.engines.azure_connection import Pool, SpeechResource, watching
+from voice.engines.azure_connection import SpeechResource, watching
+from voice.engines.azure_pool import Pool
 from voice.engines.azure_recogniser import END, FED, Event, Recogniser, Segment
 from voice.engines.azure_voices import language_of_tag, locale_of
 from voice.engines.kept import Kept

@@ -15,7 +15,8 @@ import azure.cognitiveservices.speech as sdk
 
 from voice.audio import VOICE_RATE, Pcm
 from voice.engines import EngineError, Speech, Unavailable, Voice, Word
-from voice.engines.azure_connection import Pool, SpeechResource, cut_off, watching
+from voice.engines.azure_connection import SpeechResource, watching
+from voice.engines.azure_pool import Pool, cut_off
 from voice.engines.azure_voices import DEFAULT_VOICES, KNOWN_VOICES, OfferedVoice, offer
 from voice.engines.ssml import make_ssml, speakable
 from voice.languages import split_by_language
