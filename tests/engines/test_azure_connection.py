@@ -199,6 +199,16 @@ async def test_what_a_rush_left_is_given_back_when_nobody_talks_any_more() -> No
     assert all(item.released.is_set() for item in made)
 
 
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """They take turns as often as can be."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("hasty_threads")
 async def test_whoever_puts_back_at_the_same_moment_leaves_no_thread_behind() -> None:
     for _ in range(20):
         pool: Pool[str, Rested] = Pool(lambda _kind, _lost: Rested(), idle_at_most=1)
