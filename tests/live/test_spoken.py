@@ -102,6 +102,30 @@ def test_japanese_phrases_have_no_space_between_them_and_english_ones_do() -> No
     assert speak(speech("Yes.", 500), speech("It is.", 500)).heard(2000) == "Yes. It is."
 
 
+@pytest.mark.parametrize(
+    ("written", "phrases"),
+    [
+        ("Take these:\n1. Apples\n2. Pears\n", ["Take these:", "1. Apples", "2. Pears"]),
+        ("I like it.\n\n海について。", ["I like it.", "海について。"]),
+        ("One.\n- Two.", ["One.", "Two."]),
+    ],
+)
+def test_lines_stay_lines_in_what_was_heard(written: str, phrases: list[str]) -> None:
+    spoken = speak(*(speech(phrase, 500) for phrase in phrases))
+    assert spoken.heard(5000, written) == written.strip().replace("- ", "")
+
+
+def test_where_a_phrase_is_not_found_as_it_was_written_only_its_own_line_break_is_lost() -> None:
+    spoken = speak(*(speech(phrase, 500) for phrase in ("One.", "Two is bold.", "Three.", "Four.")))
+    assert spoken.heard(5000, "One.\n**Two** is bold. Three.\nFour.") == "One. Two is bold. Three.\nFour."
+
+
+@given(st.lists(st.text("ab。\n *-", min_size=1, max_size=8), max_size=5), st.text("ab。\n *-", max_size=40))
+def test_whatever_was_written_nothing_but_blank_space_depends_on_it(phrases: list[str], written: str) -> None:
+    spoken = speak(*(speech(phrase, 100) for phrase in phrases))
+    assert "".join(spoken.heard(9000, written).split()) == "".join(spoken.heard(9000).split())
+
+
 def test_phrases_without_any_sound_count_once_what_is_before_them_was_heard() -> None:
     spoken = Spoken()
     for phrase in ("One.", "—", "Two."):

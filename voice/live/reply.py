@@ -168,7 +168,7 @@ class Reply:
 
     def heard(self, ms: float) -> str:
         """What the user got of it by so much of its sound."""
-        return self.text if self.mute or self.is_whole(ms) else self.spoken.heard(ms)
+        return self.text if self.mute or self.is_whole(ms) else self.spoken.heard(ms, self.text)
 
     def _take(self, event: Progress) -> None:
         match event:

@@ -20,6 +20,9 @@ _UNIT = re.compile(
     rf"(?:[{_EAST_ASIAN}][{_SMALL_KANA}]*|[^\W{_EAST_ASIAN}]+(?:['’.,_-][^\W{_EAST_ASIAN}]+)*)"
 )
 
+_NEW_LINE = re.compile(r"\n+(?=[^\w\n]*\Z)")
+"""Right before a phrase, or before the bullet in front of it."""
+
 
 @dataclass(slots=True)
 class _Phrase:
@@ -70,13 +73,20 @@ class Spoken:
     def phrase(self, phrase: int) -> str:
         return self._phrases[phrase].text
 
-    def heard(self, ms: float) -> str:
-        """The text up to the last word, or mora, of which at least half was heard in the first `ms` of the sound."""
-        text = ""
+    def heard(self, ms: float, written: str = "") -> str:
+        """The text up to the last word, or mora, of which at least half was heard in the first `ms` of the sound.
+
+        `written`: the reply as it was written, whose lines are kept.
+        """
+        text, at = "", 0
         for phrase in self._phrases:
             if phrase.start_ms >= ms:
                 break
-            text += _space_between(text, phrase.text) + _heard_of(phrase, ms - phrase.start_ms)
+            start = written.find(phrase.text, at)  # not where it has markup
+            new_line = _NEW_LINE.search(written, at, max(start, at))
+            text += new_line[0] if text and new_line else _space_between(text, phrase.text)
+            text += _heard_of(phrase, ms - phrase.start_ms)
+            at = max(at, start + len(phrase.text)) if start >= 0 else at
         return text.rstrip()
 
 
