@@ -55,6 +55,13 @@ def test_spaces_own_names_for_host_and_port_are_taken(monkeypatch: pytest.Monkey
     assert (settings.host, settings.port) == ("0.0.0.0", 7861)
 
 
+def test_a_switch_that_is_neither_on_nor_off_is_told_in_these_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMART_TURN", "maybe")
+    assert lines_for() == ["SMART_TURN = 'maybe': Should be on or off"]
+    monkeypatch.setenv("SMART_TURN", "on")
+    assert read_settings([])[0].smart_turn
+
+
 def test_check_is_asked_for_by_its_flag() -> None:
     assert read_settings(["--check"])[1]
     assert not read_settings([])[1]

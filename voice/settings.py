@@ -327,6 +327,8 @@ def explain(error: ValidationError) -> list[str]:
         allowed = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "string_pattern_mismatch":
             allowed = f"Should be: {field.description}"
+        elif problem["type"].startswith("bool_"):
+            allowed = "Should be on or off"
         lines.append(f"{name.upper()} = {value}: {allowed}")
     return lines
 
